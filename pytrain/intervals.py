@@ -1,0 +1,92 @@
+"""Means with 95 % intervals over players, for every figure this project publishes.
+
+Players are the unit: a player's shots, or a player's predictions, depend on each other, so an interval over those
+would be far too narrow. The intervals are percentile bootstraps over players (Efron & Tibshirani, An Introduction
+to the Bootstrap, 1993, chapter 13); a ratio resamples numerator and denominator of the same players together,
+because both were measured on them (paired).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pytrain.errors import PytrainError
+
+RESAMPLES = 10_000
+LEVELS = (2.5, 97.5)
+
+PerPlayer = Sequence[float] | NDArray[np.float64] | NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+    def to_dict(self) -> dict[str, object]:
+        """The form every figure has in `report.json`."""
+        return {"mean": self.mean, "ci95": [self.low, self.high]}
+
+    def is_below(self, other: Estimate) -> bool:
+        """Whether this interval lies below the other one without touching it."""
+        return self.high < other.low
+
+
+def mean_with_interval(per_player: PerPlayer, seed: int = 0) -> Estimate:
+    """Mean of one value per player `(players,)`."""
+    values = _checked(per_player, "values")
+    means = values[_resampled_players(len(values), seed)].mean(axis=1)
+    low, high = np.percentile(means, LEVELS)
+    return Estimate(float(values.mean()), float(low), float(high))
+
+
+def ratio_with_interval(numerator: PerPlayer, denominator: PerPlayer, seed: int = 0) -> Estimate:
+    """Mean of `numerator` over mean of `denominator`, both `(players,)` and in the same order of players."""
+    above, below = _checked(numerator, "numerators"), _checked(denominator, "denominators")
+    if len(above) != len(below):
+        raise PytrainError(
+            f"a paired ratio needs the same players on both sides: {len(above)} above the line, {len(below)} below it"
+        )
+    if below.mean() == 0:
+        raise PytrainError("a ratio to zero is not defined: every player's value below the line is 0")
+    players = _resampled_players(len(above), seed)
+    with np.errstate(divide="ignore"):
+        ratios = above[players].mean(axis=1) / below[players].mean(axis=1)
+    low, high = np.percentile(ratios, LEVELS)
+    return Estimate(float(above.mean() / below.mean()), float(low), float(high))
+
+
+def bands(per_player: NDArray[np.float64], seed: int = 0) -> list[Estimate]:
+    """One estimate per column of `per_player (players, points)`; the same resampled players for every column."""
+    players = _resampled_players(len(per_player), seed)
+    estimates = []
+    for column in per_player.T:
+        low, high = np.percentile(column[players].mean(axis=1), LEVELS)
+        estimates.append(Estimate(float(column.mean()), float(low), float(high)))
+    return estimates
+
+
+def _checked(per_player: PerPlayer, what: str) -> NDArray[np.float64]:
+    values = np.asarray(per_player, dtype=np.float64)
+    if values.ndim != 1 or len(values) < 2:
+        raise PytrainError(f"an interval needs {what} of at least 2 players, got shape {values.shape}")
+    if not np.isfinite(values).all():
+        raise PytrainError(
+            f"{what} must be finite; {int((~np.isfinite(values)).sum())} of {len(values)} are not"
+        )
+    return values
+
+
+def _resampled_players(players: int, seed: int) -> NDArray[np.int64]:
+    """`(resamples, players)`: which players each bootstrap sample holds."""
+    return np.random.default_rng(seed).integers(0, players, size=(RESAMPLES, players))
