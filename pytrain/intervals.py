@@ -1,9 +1,9 @@
 """Means with 95 % intervals over players, for every figure this project publishes.
 
-Players are the unit: a player's shots, or a player's predictions, depend on each other, so an interval over those
-would be far too narrow. The intervals are percentile bootstraps over players (Efron & Tibshirani, An Introduction
-to the Bootstrap, 1993, chapter 13); a ratio resamples numerator and denominator of the same players together,
-because both were measured on them (paired).
+Players are the unit: a player's shots, or a player's predictions, depend on each other, so an interval over
+those would be far too narrow. The intervals are percentile bootstraps over players (Efron & Tibshirani, An
+Introduction to the Bootstrap, 1993, chapter 13); a ratio resamples numerator and denominator of the same players
+together, because both were measured on them (paired).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PerPlayer = Sequence[float] | NDArray[np.float64] | NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Figure:
     """A mean and its 95 % interval."""
 
     mean: float
@@ -37,43 +37,44 @@ class Estimate:
         """The form every figure has in `report.json`."""
         return {"mean": self.mean, "ci95": [self.low, self.high]}
 
-    def is_below(self, other: Estimate) -> bool:
+    def is_below(self, other: Figure) -> bool:
         """Whether this interval lies below the other one without touching it."""
         return self.high < other.low
 
 
-def mean_with_interval(per_player: PerPlayer, seed: int = 0) -> Estimate:
+def mean_with_interval(per_player: PerPlayer, seed: int = 0) -> Figure:
     """Mean of one value per player `(players,)`."""
     values = _checked(per_player, "values")
     means = values[_resampled_players(len(values), seed)].mean(axis=1)
     low, high = np.percentile(means, LEVELS)
-    return Estimate(float(values.mean()), float(low), float(high))
+    return Figure(float(values.mean()), float(low), float(high))
 
 
-def ratio_with_interval(numerator: PerPlayer, denominator: PerPlayer, seed: int = 0) -> Estimate:
+def ratio_with_interval(numerator: PerPlayer, denominator: PerPlayer, seed: int = 0) -> Figure:
     """Mean of `numerator` over mean of `denominator`, both `(players,)` and in the same order of players."""
-    above, below = _checked(numerator, "numerators"), _checked(denominator, "denominators")
-    if len(above) != len(below):
+    if len(numerator) != len(denominator):
         raise PytrainError(
-            f"a paired ratio needs the same players on both sides: {len(above)} above the line, {len(below)} below it"
+            "a paired ratio needs the same players on both sides: "
+            f"{len(numerator)} above the line, {len(denominator)} below it"
         )
+    above, below = _checked(numerator, "numerators"), _checked(denominator, "denominators")
     if below.mean() == 0:
         raise PytrainError("a ratio to zero is not defined: every player's value below the line is 0")
     players = _resampled_players(len(above), seed)
     with np.errstate(divide="ignore"):
         ratios = above[players].mean(axis=1) / below[players].mean(axis=1)
     low, high = np.percentile(ratios, LEVELS)
-    return Estimate(float(above.mean() / below.mean()), float(low), float(high))
+    return Figure(float(above.mean() / below.mean()), float(low), float(high))
 
 
-def bands(per_player: NDArray[np.float64], seed: int = 0) -> list[Estimate]:
-    """One estimate per column of `per_player (players, points)`; the same resampled players for every column."""
+def bands(per_player: NDArray[np.float64], seed: int = 0) -> list[Figure]:
+    """One figure per column of `per_player (players, points)`, all from the same resampled players."""
     players = _resampled_players(len(per_player), seed)
-    estimates = []
+    figures = []
     for column in per_player.T:
         low, high = np.percentile(column[players].mean(axis=1), LEVELS)
-        estimates.append(Estimate(float(column.mean()), float(low), float(high)))
-    return estimates
+        figures.append(Figure(float(column.mean()), float(low), float(high)))
+    return figures
 
 
 def _checked(per_player: PerPlayer, what: str) -> NDArray[np.float64]:
