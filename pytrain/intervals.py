@@ -2,8 +2,8 @@
 
 Players are the unit: a player's shots, or a player's predictions, depend on each other, so an interval over
 those would be far too narrow. The intervals are percentile bootstraps over players (Efron & Tibshirani, An
-Introduction to the Bootstrap, 1993, chapter 13); a ratio resamples numerator and denominator of the same players
-together, because both were measured on them (paired).
+Introduction to the Bootstrap, 1993, chapter 13); a ratio resamples numerator and denominator of the same
+players together, because both were measured on them (paired).
 """
 
 from __future__ import annotations
