@@ -23,7 +23,7 @@ PerPlayer = Sequence[float] | NDArray[np.float64] | NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     """A mean and its 95 % interval."""
 
     mean: float
@@ -37,20 +37,20 @@ class Figure:
         """The form every figure has in `report.json`."""
         return {"mean": self.mean, "ci95": [self.low, self.high]}
 
-    def is_below(self, other: Figure) -> bool:
+    def is_below(self, other: Estimate) -> bool:
         """Whether this interval lies below the other one without touching it."""
         return self.high < other.low
 
 
-def mean_with_interval(per_player: PerPlayer, seed: int = 0) -> Figure:
+def mean_with_interval(per_player: PerPlayer, seed: int = 0) -> Estimate:
     """Mean of one value per player `(players,)`."""
     values = _checked(per_player, "values")
     means = values[_resampled_players(len(values), seed)].mean(axis=1)
     low, high = np.percentile(means, LEVELS)
-    return Figure(float(values.mean()), float(low), float(high))
+    return Estimate(float(values.mean()), float(low), float(high))
 
 
-def ratio_with_interval(numerator: PerPlayer, denominator: PerPlayer, seed: int = 0) -> Figure:
+def ratio_with_interval(numerator: PerPlayer, denominator: PerPlayer, seed: int = 0) -> Estimate:
     """Mean of `numerator` over mean of `denominator`, both `(players,)` and in the same order of players."""
     if len(numerator) != len(denominator):
         raise PytrainError(
@@ -64,17 +64,17 @@ def ratio_with_interval(numerator: PerPlayer, denominator: PerPlayer, seed: int 
     with np.errstate(divide="ignore"):
         ratios = above[players].mean(axis=1) / below[players].mean(axis=1)
     low, high = np.percentile(ratios, LEVELS)
-    return Figure(float(above.mean() / below.mean()), float(low), float(high))
+    return Estimate(float(above.mean() / below.mean()), float(low), float(high))
 
 
-def bands(per_player: NDArray[np.float64], seed: int = 0) -> list[Figure]:
-    """One figure per column of `per_player (players, points)`, all from the same resampled players."""
+def bands(per_player: NDArray[np.float64], seed: int = 0) -> list[Estimate]:
+    """One estimate per column of `per_player (players, points)`, all from the same resampled players."""
     players = _resampled_players(len(per_player), seed)
-    figures = []
+    estimates = []
     for column in per_player.T:
         low, high = np.percentile(column[players].mean(axis=1), LEVELS)
-        figures.append(Figure(float(column.mean()), float(low), float(high)))
-    return figures
+        estimates.append(Estimate(float(column.mean()), float(low), float(high)))
+    return estimates
 
 
 def _checked(per_player: PerPlayer, what: str) -> NDArray[np.float64]:

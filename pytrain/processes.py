@@ -1,9 +1,10 @@
 """Runs engine and training processes side by side, watches their progress, and ends them when we end.
 
-A process tells how far it is by printing `PROGRESS done total` lines; everything it prints goes to its own log
-file, which is also what an error message points at. A process that exits with another code than 0, that prints a
-line its job calls a failure, or that runs out of time fails the whole batch: the others are stopped (only those
-started here, by process group) and one `PytrainError` says which one, why, and where its log is.
+A process tells how far it is by printing `PROGRESS done total` lines; everything it prints goes to its
+own log file, which is also what an error message points at. A process that exits with another code than
+0, that prints a line its job calls a failure, or that runs out of time fails the whole batch: the others
+are stopped (only those started here, by process group) and one `PytrainError` says which one, why, and
+where its log is.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ class Job:
 def run_side_by_side(
     jobs: Sequence[Job], at_once: int, stage: str, progress: ProgressCallback = silent
 ) -> dict[str, float]:
-    """Run all jobs, at most `at_once` at a time and in the order given; return each one's wall time in seconds.
+    """Run all jobs in order, at most `at_once` at a time; return each one's wall time in seconds.
 
-    Raises PytrainError for the first job that fails. On any exception, Ctrl-C included, nothing stays running.
+    Raises PytrainError for the first job that fails. On any exception, Ctrl-C included, nothing stays
+    running.
     """
     if at_once < 1:
         raise PytrainError(f"at least one process is needed to run anything, {at_once} were asked for")
@@ -126,8 +128,8 @@ class _Running:
         why = f"ended with exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
         if code == 0:
             why = f"reported {len(failures)} error{'s' if len(failures) > 1 else ''}"
-        said = failures or [line for line in log.splitlines() if line.strip() and "PROGRESS" not in line][-8:]
-        quoted = "".join(f"\n    {line.strip()}" for line in said[:8])
+        printed = [line for line in log.splitlines() if line.strip() and "PROGRESS" not in line]
+        quoted = "".join(f"\n    {line.strip()}" for line in failures[:8] or printed[-8:])
         raise PytrainError(f"{self.job.name} {why}; its log is {self.job.log}{quoted}")
 
     def stop(self) -> None:

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from pytrain.errors import PytrainError
-from pytrain.intervals import Figure, bands, mean_with_interval, ratio_with_interval
+from pytrain.intervals import Estimate, bands, mean_with_interval, ratio_with_interval
 
 
 def test_an_interval_of_a_mean_covers_the_true_mean_about_95_times_of_100() -> None:
     rng = np.random.default_rng(1)
     covered = 0
     for seed in range(200):
-        figure = mean_with_interval(rng.normal(3.0, 2.0, size=64), seed)
-        covered += figure.low <= 3.0 <= figure.high
+        estimate = mean_with_interval(rng.normal(3.0, 2.0, size=64), seed)
+        covered += estimate.low <= 3.0 <= estimate.high
     assert 0.90 <= covered / 200 <= 0.99
 
 
@@ -24,8 +24,8 @@ def test_an_interval_of_a_paired_ratio_covers_the_true_ratio_about_95_times_of_1
     for seed in range(200):
         skill = rng.gamma(8.0, 0.05, size=64)
         above, below = 1.5 * skill + rng.normal(0, 0.02, 64), skill + rng.normal(0, 0.02, 64)
-        figure = ratio_with_interval(above, below, seed)
-        covered += figure.low <= 1.5 <= figure.high
+        estimate = ratio_with_interval(above, below, seed)
+        covered += estimate.low <= 1.5 <= estimate.high
     assert 0.90 <= covered / 200 <= 0.99
 
 
@@ -55,8 +55,8 @@ def test_bands_agree_with_the_interval_of_each_column() -> None:
 
 
 def test_intervals_that_touch_are_not_below_each_other() -> None:
-    assert Figure(1, 0.9, 1.1).is_below(Figure(2, 1.2, 2.1))
-    assert not Figure(1, 0.9, 1.2).is_below(Figure(2, 1.2, 2.1))
+    assert Estimate(1, 0.9, 1.1).is_below(Estimate(2, 1.2, 2.1))
+    assert not Estimate(1, 0.9, 1.2).is_below(Estimate(2, 1.2, 2.1))
 
 
 @pytest.mark.parametrize(

@@ -69,13 +69,13 @@ def test_a_failure_stops_the_other_processes_and_what_they_started(tmp_path: Pat
 
 def test_a_process_that_hangs_is_stopped_when_its_time_is_up(tmp_path: Path) -> None:
     job = python(tmp_path, "sleeper", "import time; time.sleep(60)", timeout_sec=0.5)
-    with pytest.raises(PytrainError, match="sleeper was still running after 0 s|after 1 s"):
+    with pytest.raises(PytrainError, match="sleeper was still running after 0 s"):
         run_side_by_side([job], at_once=1, stage="test")
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     job = Job("recording", [str(tmp_path / "no-godot")], tmp_path / "log")
-    with pytest.raises(PytrainError, match="could not start .*no-godot"):
+    with pytest.raises(PytrainError, match=r"could not start .*no-godot"):
         run_side_by_side([job], at_once=1, stage="test")
 
 
