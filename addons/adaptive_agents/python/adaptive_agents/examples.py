@@ -27,7 +27,7 @@ COLUMNS: dict[str, np.dtype[Any]] = {
 class Examples:
     """n labelled observations as columns, oldest first.
 
-    The label of a row became known at its tick + the spec's `horizon_ticks`. A weight of 0 makes a row padding.
+    The label of a row became known at its tick + the spec's `horizon_ticks`. A row of weight 0 is padding.
 
     Raises:
         SessionError: the columns differ in length, have the wrong type, or hold a value that is not finite.
@@ -53,7 +53,8 @@ class Examples:
             axes = 2 if name in ("observations", "targets") else 1
             if column.ndim != axes or len(column) != rows:
                 raise SessionError(
-                    f"examples: {name} has shape {column.shape}, expected {axes} axes and {rows} rows like ticks"
+                    f"examples: {name} has shape {column.shape}, expected {axes} axes and {rows} rows, "
+                    "like ticks"
                 )
             if column.dtype != dtype:
                 raise SessionError(f"examples: {name} holds {column.dtype}, expected {dtype.name}")

@@ -4,11 +4,11 @@ The file is only ever appended to:
 
     magic, 8 bytes
     frame: header   {format, version, spec, player_id, seed, game_build, started_at}
-    frame: chunk    {rows, ticks, agents, episodes, observations, targets, weights}: columns as little-endian bytes
+    frame: chunk    {rows, ticks, agents, episodes, observations, targets, weights}: little-endian columns
     frame: chunk    ...
 
-A frame is the payload's length and a CRC-32 over that length and the payload (two little-endian uint32), then the
-payload (msgpack). A file that was cut anywhere reads up to its last whole chunk.
+A frame is the payload's length and a CRC-32 over that length and the payload (two little-endian uint32), then
+the payload (msgpack). A file that was cut anywhere reads up to its last whole chunk.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class Session:
 class SessionWriter:
     """Appends examples to a new `.session` file, a chunk at a time.
 
-    A disk that fills up loses nothing: the file is cut back to its last whole chunk, the rows stay in memory, and
-    the next `flush` tries them again. Not for use from several threads at once.
+    A disk that fills up loses nothing: the file is cut back to its last whole chunk, the rows stay in memory,
+    and the next `flush` tries them again. Not for use from several threads at once.
     """
 
     def __init__(self, path: str | os.PathLike[str], header: SessionHeader, chunk_rows: int = 256) -> None:
@@ -386,7 +386,7 @@ def _chunk_from_dict(stored: dict[str, Any], spec: Spec, source: str) -> Example
         expected = int(np.prod(shape)) * dtype.itemsize
         if len(data) != expected:
             raise SessionError(
-                f"{source} has a chunk with {len(data)} bytes of {name}, {rows} rows of its spec need {expected}: "
+                f"{source} has a chunk with {len(data)} bytes of {name}, {rows} rows need {expected}: "
                 "it was written by another program"
             )
         columns.append(np.frombuffer(data, dtype).reshape(shape))

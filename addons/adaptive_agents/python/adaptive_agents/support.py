@@ -1,0 +1,126 @@
+"""What adaptation learns from: the newest examples of a player, and how they are handed to a graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_agents.errors import ObservationError
+
+
+@dataclass(frozen=True)
+class SupportSet:
+    """What one adaptation run learns from, for any number of profiles. Rows of weight 0 are padding."""
+
+    observations: NDArray[np.float32]
+    """(profiles, support, obs_dim)"""
+    targets: NDArray[np.float32]
+    """(profiles, support, target_columns)"""
+    weights: NDArray[np.float32]
+    """(profiles, support)"""
+
+    def __post_init__(self) -> None:
+        shape = self.weights.shape
+        if (
+            self.weights.ndim != 2
+            or self.observations.shape[:-1] != shape
+            or self.targets.shape[:-1] != shape
+        ):
+            raise ObservationError(
+                f"support set: observations {self.observations.shape}, targets {self.targets.shape} and "
+                f"weights {shape} must agree in their first two axes, (profiles, support)"
+            )
+
+    @classmethod
+    def zeros(cls, profiles: int, support: int, obs_dim: int, target_columns: int) -> SupportSet:
+        """Only padding, to be filled in."""
+        return cls(
+            np.zeros((profiles, support, obs_dim), np.float32),
+            np.zeros((profiles, support, target_columns), np.float32),
+            np.zeros((profiles, support), np.float32),
+        )
+
+
+class ExampleRing:
+    """The newest `capacity` examples of one player, in the order they came; older ones are overwritten.
+
+    All memory is taken at the start; appending copies into it and makes no Python object per row.
+    """
+
+    def __init__(self, capacity: int, obs_dim: int, target_columns: int) -> None:
+        self.capacity = capacity
+        self._observations = np.zeros((capacity, obs_dim), np.float32)
+        self._targets = np.zeros((capacity, target_columns), np.float32)
+        self._weights = np.zeros(capacity, np.float32)
+        self._total = 0
+
+    def __len__(self) -> int:
+        return min(self._total, self.capacity)
+
+    @property
+    def total(self) -> int:
+        """How many examples were ever appended, those overwritten since included."""
+        return self._total
+
+    def append(
+        self,
+        observations: NDArray[np.float32],
+        targets: NDArray[np.float32],
+        weights: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Appends n rows: observations `(n, obs_dim)`, targets `(n, columns)`, weights `(n,)` or all 1.
+
+        Raises:
+            ObservationError: the rows have another shape than the ring's, or hold a value that is not finite.
+        """
+        rows = len(observations)
+        if observations.shape[1:] != self._observations.shape[1:] or targets.shape != (
+            rows,
+            *self._targets.shape[1:],
+        ):
+            raise ObservationError(
+                f"examples of shapes {observations.shape} and {targets.shape} do not fit: "
+                f"(n, {self._observations.shape[1]}) and (n, {self._targets.shape[1]}) are needed"
+            )
+        if not (np.isfinite(observations).all() and np.isfinite(targets).all()):
+            raise ObservationError("an example holds a value that is not finite: it is not learned from")
+        skipped = max(0, rows - self.capacity)
+        start = (self._total + skipped) % self.capacity
+        first = min(rows - skipped, self.capacity - start)
+        for column, values in (
+            (self._observations, observations),
+            (self._targets, targets),
+            (self._weights, np.ones(rows, np.float32) if weights is None else weights),
+        ):
+            column[start : start + first] = values[skipped : skipped + first]
+            column[: rows - skipped - first] = values[skipped + first :]
+        self._total += rows
+
+    def copy_into(self, target: SupportSet, profile: int, first: int, count: int) -> None:
+        """Copies `count` examples, from the `first` oldest on, to the first rows of one profile of `target`.
+
+        The rows after them are left as they are.
+        """
+        oldest = self._total - len(self)
+        start = (oldest + first) % self.capacity
+        until_end = min(count, self.capacity - start)
+        for column, out in (
+            (self._observations, target.observations[profile]),
+            (self._targets, target.targets[profile]),
+            (self._weights, target.weights[profile]),
+        ):
+            out[:until_end] = column[start : start + until_end]
+            out[until_end:count] = column[: count - until_end]
+
+    def in_order(self) -> SupportSet:
+        """A copy of all examples, oldest first, as a support set of one profile."""
+        count = len(self)
+        everything = SupportSet.zeros(1, count, self._observations.shape[1], self._targets.shape[1])
+        self.copy_into(everything, 0, 0, count)
+        return everything
+
+    def clear(self) -> None:
+        """Forgets all examples."""
+        self._total = 0
