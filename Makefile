@@ -1,0 +1,40 @@
+# The two commands: `make demo` and `make test`. Both do all set-up first, and repeat none of it.
+# PYTHON may name another interpreter for the virtual environment: make test PYTHON=/usr/bin/python3.12
+
+PYTHON ?= python3
+VENV := .venv/bin/python
+GDSCRIPT := addons demo_game
+
+.PHONY: demo test setup lint format clean distclean
+.NOTPARALLEL:
+
+demo: setup
+	@$(VENV) -m pytrain.cli demo
+
+test: setup lint
+	@$(VENV) -m pytest
+
+setup:
+	@$(PYTHON) -m pytrain.machine setup
+
+lint: setup
+	@echo "Lint and types: format, style and annotations of both languages"
+	@$(VENV) -m ruff format --check --quiet .
+	@$(VENV) -m ruff check --quiet .
+	@$(VENV) -m mypy --no-error-summary
+	@find $(GDSCRIPT) -name '*.gd' -exec .venv/bin/gdformat --check {} +
+	@find $(GDSCRIPT) -name '*.gd' -exec .venv/bin/gdlint {} +
+
+format: setup
+	@$(VENV) -m ruff format .
+	@$(VENV) -m ruff check --fix .
+	@find $(GDSCRIPT) -name '*.gd' -exec .venv/bin/gdformat {} +
+
+# What was built. Sessions and brains in build/ go too; downloads and the environment stay.
+clean:
+	rm -rf build .godot addons/adaptive_agents/bin .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Everything that is not source, downloads included.
+distclean: clean
+	rm -rf .venv .godot-engine *.egg-info
