@@ -1,0 +1,12 @@
+"""The engine's side of the runtime: the only package that touches C pointers.
+
+    native.py     ffi and lib, from the compiled bridge (native/bridge.c)
+    variant.py    values: Variant to Python and back
+    engine.py     calls into the engine: methods, singletons, errors, files
+    declare.py    how a native class is written down in Python
+    register.py   from such a class to ClassDB
+    callbacks.py  what the engine calls, behind one guard
+    start.py      the beginning and the end
+
+It is importable inside the engine only.
+"""

@@ -1,0 +1,115 @@
+"""What the engine calls in Python, and the one guard around it.
+
+The round trip, for a method that a script calls on an agent: the engine calls `on_call` in native/bridge.c with the method's
+aa_method and the agent's aa_instance; that takes the GIL and enters `aa_on_call` here with the method's index; the callable
+made by register.py reads the arguments, calls the Python method with the Python object behind the aa_instance, and writes the
+result. Whatever is raised on the way ends in `report`: one engine error with class, method and traceback, and only the object
+concerned is told to stop.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import AdaptiveAgentsError
+from . import register, variant
+from .declare import NativeObject
+from .engine import push_error
+from .native import ffi
+
+callables: list[tuple[str, Callable[[], None]]] = []
+"""What the engine may call through a Callable, by index, each with a name for messages."""
+
+level_changed: Callable[[int, bool], None]
+"""Set by start.py."""
+
+
+def report(error: Exception, where: str, owner: Any = None) -> None:
+    """Tells the engine's log about an exception, and its object that it has failed."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    message = f"{where}: {error}"
+    if not isinstance(error, AdaptiveAgentsError):
+        message = f"{where}: {type(error).__name__}: {error}\n" + "".join(traceback.format_exception(error)).rstrip()
+    push_error(message, where, last.filename, last.lineno or 0)
+    if owner is not None:
+        owner.fail(str(error))
+
+
+def python_object(instance: Any) -> Any:
+    """The Python object behind an aa_instance; None for NULL, as in a static call."""
+    return ffi.from_handle(instance.handle) if instance != ffi.NULL and instance.handle != ffi.NULL else None
+
+
+variant.python_object = python_object
+
+
+def new_callable(name: str, function: Callable[[], None]) -> Any:
+    """A Variant with a Callable of `function`."""
+    from .native import lib
+
+    callables.append((name, function))
+    result = variant.uninitialised_variant()
+    lib.aa_new_callable(result, len(callables) - 1)
+    return variant.owned(result)
+
+
+@ffi.def_extern()
+def aa_on_level(level: int, starting: int) -> None:
+    try:
+        level_changed(level, bool(starting))
+    except Exception as error:  # whatever it is, the engine must go on starting or ending
+        report(error, "start" if starting else "end")
+
+
+@ffi.def_extern()
+def aa_on_create(class_index: int) -> Any:
+    of = register.classes[class_index]
+    try:
+        return register.create(of)
+    except Exception as error:  # the guard
+        report(error, f"{of.__name__} (creation)")
+        return ffi.NULL
+
+
+@ffi.def_extern()
+def aa_on_free(instance: Any) -> None:
+    made: NativeObject | None = None
+    try:
+        made = python_object(instance)
+        if made is not None:
+            register.alive.discard(made)
+            instance.handle = ffi.NULL
+            # References to other objects go now, not when the garbage collector gets here.
+            made.__dict__.clear()
+    except Exception as error:  # the guard
+        report(error, f"{type(made).__name__} (end)")
+
+
+@ffi.def_extern()
+def aa_on_notification(instance: Any, what: int) -> None:
+    made: NativeObject | None = None
+    try:
+        made = python_object(instance)
+        if made is not None:
+            made.notified(what)
+    except Exception as error:  # the guard
+        report(error, f"{type(made).__name__} (notification {what})", made)
+
+
+@ffi.def_extern()
+def aa_on_call(index: int, instance: Any, arguments: Any, result: Any) -> None:
+    try:
+        register.methods[index](instance, arguments, result)
+    except Exception as error:  # the guard
+        report(error, register.method_names[index], python_object(instance))
+
+
+@ffi.def_extern()
+def aa_on_callable(index: int) -> None:
+    name, function = callables[index]
+    try:
+        function()
+    except Exception as error:  # the guard
+        report(error, name)

@@ -1,0 +1,86 @@
+"""Calls into the engine: objects by method name, singletons, error messages, files.
+
+Method calls go by name, through the engine's own dynamic call. What happens every tick does not come through here (native/bridge.c).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .native import ffi, lib
+from .variant import EngineObject, VariantType, call_variant, new_variant, owned, string_name, to_python, uninitialised_variant
+
+def call(target: Any, method: str, *arguments: object) -> Any:
+    """Calls a method of an engine object, or of one of ours, by name."""
+    return to_python(call_variant(_variant_of(target), method, *arguments))
+
+
+def _variant_of(target: Any) -> Any:
+    if isinstance(target, EngineObject):
+        return target.variant
+    return new_variant(target, VariantType.OBJECT)
+
+
+def singleton(name: str) -> EngineObject:
+    """One of the engine's singletons: Engine, ResourceLoader, ProjectSettings, …"""
+    pointer = lib.global_get_singleton(string_name(name))
+    return _object_variant(pointer)
+
+
+def _object_variant(pointer: Any) -> EngineObject:
+    variant = uninitialised_variant()
+    lib.aa_wrap(VariantType.OBJECT, variant, ffi.new("void **", pointer))
+    return EngineObject(owned(variant))
+
+
+def construct(class_name: str) -> EngineObject:
+    """A new object of an engine class."""
+    return _object_variant(lib.classdb_construct_object2(string_name(class_name)))
+
+
+def push_error(message: str, function: str = "adaptive_agents", file: str = "", line: int = 0) -> None:
+    """One error in the engine's log, and in the editor's debugger."""
+    text = message.encode(errors="replace")
+    lib.print_error_with_message(text, text, function.encode(), file.encode(), line, 1)
+
+
+def push_warning(message: str) -> None:
+    """One warning in the engine's log."""
+    text = message.encode(errors="replace")
+    lib.print_warning_with_message(text, text, b"adaptive_agents", b"", 0, 1)
+
+
+def is_editor() -> bool:
+    """Whether this is the editor itself, not a running game."""
+    return bool(call(singleton("Engine"), "is_editor_hint"))
+
+
+def read_file(path: str) -> bytes:
+    """The content of a `res://`, `user://` or plain path, through FileAccess: `res://` may lie inside a .pck.
+
+    Raises OSError where there is no such file.
+    """
+    if not call_static("FileAccess", "file_exists", path):
+        raise FileNotFoundError(f"there is no file '{path}'")
+    data: bytes = call_static("FileAccess", "get_file_as_bytes", path)
+    return data
+
+
+def absolute_path(path: str) -> str:
+    """The path on disk of a `user://` or `res://` path; other paths come back as they are."""
+    absolute: str = call(singleton("ProjectSettings"), "globalize_path", path)
+    return absolute
+
+
+# The engine finds a static method by the hash of its signature (extension_api.json); it keeps old hashes working.
+_STATIC_METHODS = {("FileAccess", "file_exists"): 2323990056, ("FileAccess", "get_file_as_bytes"): 659035735}
+
+
+def call_static(class_name: str, method: str, *arguments: object) -> Any:
+    """Calls one of the static methods named above."""
+    signature = _STATIC_METHODS[class_name, method]
+    bind = lib.classdb_get_method_bind(string_name(class_name), string_name(method), signature)
+    held = [new_variant(argument) for argument in arguments]
+    result, error = uninitialised_variant(), ffi.new("GDExtensionCallError *")
+    lib.object_method_bind_call(bind, ffi.NULL, held, len(held), result, error)
+    return to_python(owned(result))

@@ -1,0 +1,49 @@
+"""The beginning and the end of the runtime inside the engine.
+
+native/entry.c has started the interpreter and calls `start`; the engine then announces its initialisation levels, on which the
+classes come and go. The interpreter itself is never ended: CPython cannot be started twice in a process, and the engine is
+about to exit.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+from . import callbacks, register
+from .native import ffi, lib
+
+SCENE_LEVEL, EDITOR_LEVEL = 2, 3
+# The worker thread gives the GIL back within this time when a tick wants it.
+SWITCH_INTERVAL_SEC = 0.0001
+
+
+def start(get_proc_address: int, library: int, initialization: int) -> None:
+    """Takes the engine's functions over and says what to call on its levels. Raises where that fails."""
+    if not lib.aa_load_interface(
+        ffi.cast("GDExtensionInterfaceGetProcAddress", get_proc_address), ffi.cast("void *", library)
+    ):  # fmt: skip
+        raise RuntimeError("this engine is too old: Adaptive Agents needs Godot 4.4 or newer")
+    # Import everything now: what is missing must be found while the engine can still go on without the classes.
+    from .. import nodes
+
+    def change_level(level: int, starting: bool) -> None:
+        if level == SCENE_LEVEL and starting:
+            for of in nodes.CLASSES:
+                register.register_class(of)
+            nodes.begin()
+            # What exists by now stays: the collector need not walk over it again in the middle of a game.
+            gc.collect()
+            gc.freeze()
+        elif level == SCENE_LEVEL:
+            nodes.end()
+            gc.collect()
+            register.unregister_classes()
+            sys.stdout.flush()
+            sys.stderr.flush()
+        elif level == EDITOR_LEVEL and starting:
+            nodes.begin_editor()
+
+    sys.setswitchinterval(SWITCH_INTERVAL_SEC)
+    callbacks.level_changed = change_level
+    lib.aa_fill_initialization(ffi.cast("GDExtensionInitialization *", initialization))
