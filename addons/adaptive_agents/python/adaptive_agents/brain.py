@@ -5,11 +5,11 @@ A brain is a zip (stored, not compressed):
     manifest.json        format, version, spec, algorithm, inner loop, training, scores, SHA-256 of each part
     policy.onnx          one set of weights for all agents; its weights are initializers and inputs at once
     policy_batched.onnx  the same with a leading profile axis on every weight
-    adapt.onnx           (weights, support set) -> (new weights, loss before, loss after), any number of profiles
+    adapt.onnx           (weights, support set) -> (new weights, losses), for any number of profiles
     init_params.bin      the meta-learned weights, float32, in the manifest's order
 
-`pytrain.export` writes it with `write_brain`; the engine reads it with `Brain.load`. onnxruntime is imported at
-the first load, so that importing this module stays cheap.
+`pytrain.export` writes it with `write_brain`; the engine reads it with `Brain.load`. onnxruntime is imported
+at the first load, so that importing this module stays cheap.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 import numpy as np
@@ -153,8 +153,7 @@ class Brain:
             BrainError: as `load`, or the file cannot be opened.
         """
         try:
-            with open(path, "rb") as file:
-                data = file.read()
+            data = Path(path).read_bytes()
         except OSError as error:
             raise BrainError(
                 f"brain '{os.fspath(path)}' cannot be opened ({error.strerror}): "
@@ -280,9 +279,10 @@ class _Archive:
             ) from error
         if not isinstance(self.manifest, dict):
             raise BrainError(f"{name} has a manifest.json that is no table: it is no brain")
-        if (self.manifest.get("format"), self.manifest.get("version")) != (FORMAT, VERSION):
+        found = (self.manifest.get("format"), self.manifest.get("version"))
+        if found != (FORMAT, VERSION):
             raise BrainError(
-                f"{name} has format {self.manifest.get('format')!r} version {self.manifest.get('version')!r}, "
+                f"{name} has format {found[0]!r} version {found[1]!r}, "
                 f"this addon reads {FORMAT!r} version {VERSION}: "
                 "train it again, or use the addon it was made for"
             )

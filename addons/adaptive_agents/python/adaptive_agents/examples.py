@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +87,34 @@ class Examples:
     def zeros(cls, spec: Spec, rows: int = 0) -> Examples:
         """`rows` rows of zeros with the widths of the spec."""
         return cls(*(np.zeros(column_shape(name, rows, spec), dtype) for name, dtype in COLUMNS.items()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The form stored in files: the number of rows, and each column as little-endian bytes."""
+        columns = {name: getattr(self, name).astype(dtype).tobytes() for name, dtype in COLUMNS.items()}
+        return {"rows": len(self), **columns}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any], spec: Spec, source: str) -> Examples:
+        """Reads what `to_dict` gave, without copying; `source` is named in errors.
+
+        Raises:
+            SessionError: a column is missing or has another size than the spec needs.
+        """
+        rows = stored.get("rows")
+        columns = []
+        for name, dtype in COLUMNS.items():
+            data = stored.get(name)
+            if not isinstance(rows, int) or not isinstance(data, bytes):
+                raise SessionError(f"{source} has a chunk without {name}: it was written by another program")
+            shape = column_shape(name, rows, spec)
+            needed = math.prod(shape) * dtype.itemsize
+            if len(data) != needed:
+                raise SessionError(
+                    f"{source} has a chunk with {len(data)} bytes of {name}, {rows} rows need {needed}: "
+                    "it was written by another program"
+                )
+            columns.append(np.frombuffer(data, dtype).reshape(shape))
+        return cls(*columns)
 
 
 def column_shape(name: str, rows: int, spec: Spec) -> tuple[int, ...]:

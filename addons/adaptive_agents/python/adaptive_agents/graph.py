@@ -62,7 +62,7 @@ class Graph:
 
     def run(self, feed: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
         """Runs the graph; other Python threads run meanwhile."""
-        return cast(list[NDArray[np.float32]], self._session.run(self._outputs, feed))
+        return cast("list[NDArray[np.float32]]", self._session.run(self._outputs, feed))
 
 
 def _check(name: str, what: str, nodes: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -7,16 +7,14 @@ The file is only ever appended to:
     frame: chunk    {rows, ticks, agents, episodes, observations, targets, weights}: little-endian columns
     frame: chunk    ...
 
-A frame is the payload's length and a CRC-32 over that length and the payload (two little-endian uint32), then
-the payload (msgpack). A file that was cut anywhere reads up to its last whole chunk.
+Frames (length, CRC-32, payload) are those of `framing`, payloads are msgpack. A file that was cut anywhere
+reads up to its last whole chunk.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +27,7 @@ from numpy.typing import ArrayLike
 
 from adaptive_agents.errors import ObservationError, SessionError, SpecError
 from adaptive_agents.examples import COLUMNS, Examples, column_shape
+from adaptive_agents.framing import pack_frame, read_frame
 from adaptive_agents.spec import Spec
 
 __all__ = [
@@ -46,7 +45,6 @@ FORMAT = "adaptive_agents.session"
 VERSION = 1
 
 _MAGIC = b"\x89AAses\r\n"
-_FRAME = struct.Struct("<II")
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class SessionWriter:
         self._whole_bytes = 0
         try:
             # Unbuffered: what write() took is the operating system's, and outlives a crash of the game.
-            self._file = open(self.path, "xb", buffering=0)
+            self._file = self.path.open("xb", buffering=0)
         except FileExistsError:
             raise SessionError(f"session '{self.path}' exists already: record to a new file name") from None
         except OSError as error:
@@ -141,8 +139,7 @@ class SessionWriter:
         spec.check_target(labelled, f"agent {agent}")
         if not 0 <= weight < float("inf"):
             raise ObservationError(f"agent {agent} gave the weight {weight}: it must be finite and 0 or more")
-        if self._pending == len(self._rows):
-            self._rows = Examples.concatenate([self._rows, Examples.zeros(spec, len(self._rows))])
+        self._make_room(1)
         rows, row = self._rows, self._pending
         rows.ticks[row] = tick
         rows.agents[row] = agent
@@ -150,9 +147,29 @@ class SessionWriter:
         rows.observations[row] = observed
         rows.targets[row] = labelled
         rows.weights[row] = weight
-        self._pending += 1
-        if self._pending >= self._flush_at:
-            self.flush()
+        self._taken(1)
+
+    def extend(self, examples: Examples) -> None:
+        """Adds many rows at once: what became known in one tick.
+
+        Raises:
+            ObservationError: a column has another width than the spec's, or a class does not exist; no row is
+                taken.
+            SessionError: as `add`.
+        """
+        spec = self.header.spec
+        for name in COLUMNS:
+            needed = column_shape(name, len(examples), spec)
+            if getattr(examples, name).shape != needed:
+                raise ObservationError(
+                    f"session '{self.path.name}' needs {name} of shape {needed}, "
+                    f"they have {getattr(examples, name).shape}: record with the spec it was created with"
+                )
+        spec.check_classes(examples.targets, f"session '{self.path.name}'")
+        self._make_room(len(examples))
+        for name in COLUMNS:
+            getattr(self._rows, name)[self._pending : self._pending + len(examples)] = getattr(examples, name)
+        self._taken(len(examples))
 
     def flush(self) -> None:
         """Writes all pending rows to the file.
@@ -164,7 +181,7 @@ class SessionWriter:
         try:
             while written < self._pending:
                 chunk = self._rows.select(slice(written, min(self._pending, written + self._chunk_rows)))
-                self._append(_frame(_chunk_to_dict(chunk)))
+                self._append(_frame(chunk.to_dict()))
                 written += len(chunk)
         except OSError as error:
             self._forget(written)
@@ -193,6 +210,15 @@ class SessionWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _make_room(self, rows: int) -> None:
+        while self._pending + rows > len(self._rows):
+            self._rows = Examples.concatenate([self._rows, Examples.zeros(self.header.spec, len(self._rows))])
+
+    def _taken(self, rows: int) -> None:
+        self._pending += rows
+        if self._pending >= self._flush_at:
+            self.flush()
 
     def _forget(self, written: int) -> None:
         """Drops the first rows, which are on disk, and says when the next chunk is due."""
@@ -233,7 +259,7 @@ class SessionReader:
         """Known after the last chunk: whether the file ends in a cut or damaged one."""
         self._name = "session" if isinstance(source, bytes) else f"session '{os.fspath(source)}'"
         try:
-            self._file: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
+            self._file = _open(source)
         except OSError as error:
             raise SessionError(f"{self._name} cannot be opened ({error.strerror}): check the path") from error
         try:
@@ -251,7 +277,7 @@ class SessionReader:
             SessionError: a chunk is whole but does not hold what the header's spec says.
         """
         while (payload := self._read_frame()) is not None:
-            yield _chunk_from_dict(payload, self.header.spec, self._name)
+            yield Examples.from_dict(payload, self.header.spec, self._name)
 
     def close(self) -> None:
         """Closes the file."""
@@ -278,19 +304,12 @@ class SessionReader:
         return _header_from_dict(payload, self._name)
 
     def _read_frame(self) -> dict[str, Any] | None:
-        prefix = self._file.read(_FRAME.size)
-        if not prefix:
+        if self._file.tell() == self._size:
             return None
-        self.truncated = True
-        if len(prefix) < _FRAME.size:
+        payload = read_frame(self._file, self._size)
+        self.truncated = payload is None
+        if payload is None:
             return None
-        length, checksum = _FRAME.unpack(prefix)
-        if length > self._size - self._file.tell():
-            return None
-        payload = self._file.read(length)
-        if _checksum(payload) != checksum:
-            return None
-        self.truncated = False
         stored = msgpack.unpackb(payload)
         if not isinstance(stored, dict):
             raise SessionError(
@@ -330,14 +349,12 @@ def read_header(source: str | os.PathLike[str] | bytes) -> SessionHeader:
         return reader.header
 
 
-def _checksum(payload: bytes) -> int:
-    # The length is covered too: a stretch of zeros, as a crash can leave, is then no valid (empty) frame.
-    return zlib.crc32(payload, zlib.crc32(len(payload).to_bytes(4, "little")))
+def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb")
 
 
 def _frame(stored: dict[str, Any]) -> bytes:
-    payload: bytes = msgpack.packb(stored)
-    return _FRAME.pack(len(payload), _checksum(payload)) + payload
+    return pack_frame(msgpack.packb(stored))
 
 
 def _header_to_dict(header: SessionHeader) -> dict[str, Any]:
@@ -353,9 +370,10 @@ def _header_to_dict(header: SessionHeader) -> dict[str, Any]:
 
 
 def _header_from_dict(stored: dict[str, Any], source: str) -> SessionHeader:
-    if (stored.get("format"), stored.get("version")) != (FORMAT, VERSION):
+    found = (stored.get("format"), stored.get("version"))
+    if found != (FORMAT, VERSION):
         raise SessionError(
-            f"{source} has format {stored.get('format')!r} version {stored.get('version')!r}, "
+            f"{source} has format {found[0]!r} version {found[1]!r}, "
             f"this addon reads {FORMAT!r} version {VERSION}: use the addon version that recorded it"
         )
     try:
@@ -368,26 +386,3 @@ def _header_from_dict(stored: dict[str, Any], source: str) -> SessionHeader:
         )
     except (SpecError, KeyError, TypeError, ValueError) as error:
         raise SessionError(f"{source} has a header that cannot be used ({error}): record it again") from error
-
-
-def _chunk_to_dict(examples: Examples) -> dict[str, Any]:
-    columns = {name: getattr(examples, name).astype(dtype).tobytes() for name, dtype in COLUMNS.items()}
-    return {"rows": len(examples), **columns}
-
-
-def _chunk_from_dict(stored: dict[str, Any], spec: Spec, source: str) -> Examples:
-    rows = stored.get("rows")
-    columns = []
-    for name, dtype in COLUMNS.items():
-        data = stored.get(name)
-        if not isinstance(rows, int) or not isinstance(data, bytes):
-            raise SessionError(f"{source} has a chunk without {name}: it was written by another program")
-        shape = column_shape(name, rows, spec)
-        expected = int(np.prod(shape)) * dtype.itemsize
-        if len(data) != expected:
-            raise SessionError(
-                f"{source} has a chunk with {len(data)} bytes of {name}, {rows} rows need {expected}: "
-                "it was written by another program"
-            )
-        columns.append(np.frombuffer(data, dtype).reshape(shape))
-    return Examples(*columns)

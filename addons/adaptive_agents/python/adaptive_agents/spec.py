@@ -170,7 +170,7 @@ class Spec:
             return cls(
                 observation=tuple(Field.parse(str(field)) for field in observation),
                 target=Target(
-                    kind=cast(TargetKind, target.get("kind")),
+                    kind=cast("TargetKind", target.get("kind")),
                     name=str(target.get("name")),
                     size=_integer(target.get("size"), "target size"),
                 ),
@@ -245,11 +245,19 @@ class Spec:
             raise ObservationError(
                 f"{theirs} gave {values.tolist()} for target {self.target}: it must be finite"
             )
+        self.check_classes(values, theirs)
+
+    def check_classes(self, targets: NDArray[np.float32], theirs: str) -> None:
+        """Checks that targets of any shape are classes that exist; vector targets always pass.
+
+        Raises:
+            ObservationError: names the target, what it allows, and what was given.
+        """
         if self.target.kind == "category":
-            value = float(values[0])
-            if not (value.is_integer() and 0 <= value < self.target.size):
+            wrong = ~((targets >= 0) & (targets < self.target.size) & (targets == np.floor(targets)))
+            if wrong.any():
                 raise ObservationError(
-                    f"{theirs} gave class {value:g} for target {self.target}: "
+                    f"{theirs} gave class {targets[wrong].flat[0]:g} for target {self.target}: "
                     f"use a whole number from 0 to {self.target.size - 1}"
                 )
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_agents.errors import ObservationError
+
+HELD_BACK_SHARE = 0.2
+"""The newest part of the examples that adaptation does not learn from, but is judged by."""
+
+
+def held_back_rows(examples: int) -> int:
+    """How many of the newest examples are held back: a fifth, and at least one."""
+    return max(1, round(examples * HELD_BACK_SHARE))
+
+
+def ring_capacity(support_size: int) -> int:
+    """Examples to keep, so that `support_size` are left to learn from after the newest are held back."""
+    return math.ceil(support_size / (1 - HELD_BACK_SHARE)) + 1
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,10 @@ class SupportSet:
                 f"support set: observations {self.observations.shape}, targets {self.targets.shape} and "
                 f"weights {shape} must agree in their first two axes, (profiles, support)"
             )
+
+    def columns(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Observations, targets and weights."""
+        return self.observations, self.targets, self.weights
 
     @classmethod
     def zeros(cls, profiles: int, support: int, obs_dim: int, target_columns: int) -> SupportSet:

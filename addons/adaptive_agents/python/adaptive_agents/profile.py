@@ -1,0 +1,300 @@
+"""`.profile` files: what the game remembers of one player.
+
+For each brain that met the player a profile keeps the slow weights (where fast adaptation starts from) and
+the newest examples, so that a retrained brain re-adapts to a known player at once. The file is a magic, a
+SHA-256 and msgpack, written to a temporary file, synced and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_agents.atomic import write_atomically
+from adaptive_agents.brain import Brain, Params
+from adaptive_agents.errors import ObservationError, ProfileError, SpecError
+from adaptive_agents.spec import Spec
+from adaptive_agents.support import ExampleRing, SupportSet, ring_capacity
+
+FORMAT = "adaptive_agents.profile"
+VERSION = 1
+
+_MAGIC = b"\x89AAprof\n"
+_HASH_BYTES = 32
+
+
+class BrainMemory:
+    """What a profile remembers for one brain: slow and fast weights, and the newest examples.
+
+    Weights are replaced, never changed in place: whoever holds a dictionary of them may go on reading it,
+    on any thread, and can tell by its identity whether it is still the one in use.
+
+    Attributes:
+        slow_params: where adaptation starts from; they move a little at the end of each round.
+        fast_params: what predicts now; not saved, since they follow from the slow weights and the examples.
+        support: the newest examples, enough for the brain's `support_size` and the held-back slice.
+        generation: goes up when the memory is reset, so that results of earlier jobs are not taken.
+        in_flight: whether an adaptation job for it is under way.
+        adapted_at: `support.total` and tick of the newest job; None before the first.
+    """
+
+    def __init__(self, brain: Brain) -> None:
+        self.brain = brain
+        self.slow_params: Params = brain.init_params
+        self.fast_params: Params = brain.init_params
+        self.support = ExampleRing(
+            ring_capacity(brain.inner_loop.support_size),
+            brain.spec.observation_size,
+            brain.spec.target_columns,
+        )
+        self.generation = 0
+        self.in_flight = False
+        self.adapted_at: tuple[int, int] | None = None
+
+    def reset(self) -> None:
+        """Back to the brain's own weights, without examples."""
+        self.slow_params = self.fast_params = self.brain.init_params
+        self.support.clear()
+        self.generation += 1
+        self.adapted_at = None
+
+    def end_episode(self, meta_step_size: float) -> None:
+        """Moves the slow weights: `slow += meta_step_size * (fast - slow)`, a step of Reptile."""
+        if self.fast_params is self.slow_params:
+            return
+        slow, fast = self.slow_params, self.fast_params
+        self.slow_params = {name: slow[name] + meta_step_size * (fast[name] - slow[name]) for name in slow}
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """One brain's part of a profile as it was read, until its brain is loaded."""
+
+    brain_sha256: str
+    spec: Spec
+    params: Params
+    support: SupportSet
+
+    def restore(self, brain: Brain) -> BrainMemory:
+        memory = BrainMemory(brain)
+        memory.support.append(self.support.observations[0], self.support.targets[0], self.support.weights[0])
+        shapes = {name: array.shape for name, array in brain.init_params.items()}
+        if self.brain_sha256 == brain.sha256 and shapes == {n: a.shape for n, a in self.params.items()}:
+            memory.slow_params = memory.fast_params = self.params
+        return memory
+
+
+class Profile:
+    """One player's memories, by brain."""
+
+    def __init__(self, player_id: str = "") -> None:
+        self.player_id = player_id
+        self._memories: dict[str, BrainMemory] = {}
+        self._stored: dict[str, _Stored] = {}
+
+    @property
+    def memories(self) -> tuple[BrainMemory, ...]:
+        """The memories of all brains that were used with this profile since it was loaded."""
+        return tuple(self._memories.values())
+
+    @property
+    def examples(self) -> int:
+        """How many examples are kept, over all brains."""
+        stored = sum(entry.support.weights.size for entry in self._stored.values())
+        return stored + sum(len(memory.support) for memory in self._memories.values())
+
+    def memory_for(self, brain: Brain) -> BrainMemory:
+        """The memory for a brain, restored from the file or new; the same object each time.
+
+        A brain that was retrained since (another hash at the same place, the spec fits) gets the old
+        examples and starts from its own weights: adapt it at once.
+
+        Raises:
+            ProfileError: the profile knows this brain with another spec. Move the file aside (`set_aside`),
+                call `forget`, and go on with a fresh memory.
+        """
+        memory = self._memories.get(brain.source)
+        if memory is not None and memory.brain.sha256 == brain.sha256:
+            return memory
+        if memory is not None:  # the brain was replaced while the game runs
+            self._stored[brain.source] = _snapshot(memory)
+        stored = self._stored.get(brain.source) or self._stored_by_hash(brain.sha256)
+        if stored is None:
+            memory = BrainMemory(brain)
+        else:
+            try:
+                brain.spec.check_fits(stored.spec, brain.label, f"the profile of player '{self.player_id}'")
+            except SpecError as error:
+                raise ProfileError(f"{error}; the player starts afresh") from error
+            memory = stored.restore(brain)
+        self._stored = {source: entry for source, entry in self._stored.items() if entry is not stored}
+        self._memories[brain.source] = memory
+        return memory
+
+    def forget(self, brain: Brain) -> None:
+        """Drops what is known for this brain; other brains' memories stay."""
+        self._memories.pop(brain.source, None)
+        self._stored.pop(brain.source, None)
+
+    def reset(self) -> None:
+        """Forgets the player: every brain starts from its own weights again."""
+        self._stored.clear()
+        for memory in self._memories.values():
+            memory.reset()
+
+    def end_episode(self, meta_step_size: float) -> None:
+        """Moves every brain's slow weights towards its fast ones, as at the end of a round."""
+        for memory in self._memories.values():
+            memory.end_episode(meta_step_size)
+
+    def to_bytes(self) -> bytes:
+        """The content of a `.profile` file; what it knew of brains that were not loaded since stays in it."""
+        entries = {**self._stored, **{source: _snapshot(memory) for source, memory in self._memories.items()}}
+        payload: bytes = msgpack.packb(
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                "player_id": self.player_id,
+                "brains": [_to_dict(source, entry) for source, entry in entries.items()],
+            }
+        )
+        return _MAGIC + hashlib.sha256(payload).digest() + payload
+
+    @classmethod
+    def from_bytes(cls, data: bytes, source: str) -> Self:
+        """Reads the bytes of a file; `source` is its path, for messages.
+
+        Raises:
+            ProfileError: it is no profile, damaged, or of another version.
+        """
+        name = f"profile '{source}'"
+        if data[: len(_MAGIC)] != _MAGIC:
+            raise ProfileError(f"{name} is no profile: its first bytes are not those of a .profile file")
+        checksum, payload = data[len(_MAGIC) :][:_HASH_BYTES], data[len(_MAGIC) + _HASH_BYTES :]
+        if hashlib.sha256(payload).digest() != checksum:
+            raise ProfileError(f"{name} is damaged (its checksum differs): the player starts afresh")
+        stored = msgpack.unpackb(payload)
+        found = (stored.get("format"), stored.get("version")) if isinstance(stored, dict) else (None, None)
+        if found != (FORMAT, VERSION):
+            raise ProfileError(
+                f"{name} has format {found[0]!r} version {found[1]!r}, "
+                f"this addon reads {FORMAT!r} version {VERSION}: the player starts afresh"
+            )
+        profile = cls()
+        try:
+            profile.player_id = str(stored["player_id"])
+            profile._stored = {str(entry["source"]): _from_dict(entry, name) for entry in stored["brains"]}
+        except (KeyError, TypeError, ValueError, SpecError, ObservationError) as error:
+            raise ProfileError(f"{name} cannot be used ({error}): the player starts afresh") from error
+        return profile
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the profile; the old file stays whole until the new one is on the disk.
+
+        Raises:
+            ProfileError: the folder cannot be written, or the disk is full; the old file is as it was.
+        """
+        try:
+            write_atomically(path, self.to_bytes())
+        except OSError as error:
+            raise ProfileError(
+                f"profile '{os.fspath(path)}' cannot be written ({error.strerror}), an older one is kept: "
+                "choose a folder that exists and has room"
+            ) from error
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Reads a profile file.
+
+        Raises:
+            ProfileError: it cannot be opened, is no profile, damaged, or of another version.
+        """
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise ProfileError(
+                f"profile '{os.fspath(path)}' cannot be opened ({error.strerror}): check the path"
+            ) from error
+        return cls.from_bytes(data, os.fspath(path))
+
+    def _stored_by_hash(self, sha256: str) -> _Stored | None:
+        # The brain file was moved or renamed: its hash still says which it is.
+        return next((entry for entry in self._stored.values() if entry.brain_sha256 == sha256), None)
+
+
+def set_aside(path: str | os.PathLike[str]) -> Path:
+    """Renames a profile that cannot be used, so that the next save does not overwrite it.
+
+    Returns:
+        The new path: `ann.profile` becomes `ann.profile.old`, `ann.profile.old2`, ...
+
+    Raises:
+        ProfileError: it cannot be renamed.
+    """
+    old = Path(path)
+    number = 1
+    while (aside := old.with_name(f"{old.name}.old{number if number > 1 else ''}")).exists():
+        number += 1
+    try:
+        old.rename(aside)
+    except OSError as error:
+        raise ProfileError(
+            f"profile '{old}' cannot be moved aside ({error.strerror}): check its folder"
+        ) from error
+    return aside
+
+
+def _snapshot(memory: BrainMemory) -> _Stored:
+    return _Stored(memory.brain.sha256, memory.brain.spec, memory.slow_params, memory.support.in_order())
+
+
+def _to_dict(source: str, entry: _Stored) -> dict[str, Any]:
+    return {
+        "source": source,
+        "brain_sha256": entry.brain_sha256,
+        "spec": entry.spec.to_dict(),
+        "slow_params": {name: _pack(array) for name, array in entry.params.items()},
+        "observations": _pack(entry.support.observations[0]),
+        "targets": _pack(entry.support.targets[0]),
+        "weights": _pack(entry.support.weights[0]),
+    }
+
+
+def _from_dict(stored: Mapping[str, Any], name: str) -> _Stored:
+    spec = Spec.from_dict(stored["spec"], name)
+    support = SupportSet(*(_unpack(stored[key])[None] for key in ("observations", "targets", "weights")))
+    widths = (support.observations.shape[2], support.targets.shape[2])
+    if widths != (spec.observation_size, spec.target_columns):
+        raise ValueError(
+            f"its examples have {widths[0]} and {widths[1]} columns, "
+            f"its spec needs {spec.observation_size} and {spec.target_columns}"
+        )
+    return _Stored(
+        brain_sha256=str(stored["brain_sha256"]),
+        spec=spec,
+        params={str(key): _unpack(array) for key, array in stored["slow_params"].items()},
+        support=support,
+    )
+
+
+def _pack(array: NDArray[np.float32]) -> dict[str, Any]:
+    return {"shape": list(array.shape), "data": array.astype("<f4").tobytes()}
+
+
+def _unpack(stored: Mapping[str, Any]) -> NDArray[np.float32]:
+    shape = tuple(int(size) for size in stored["shape"])
+    values = np.frombuffer(stored["data"], "<f4").astype(np.float32)
+    if values.size != math.prod(shape):
+        raise ValueError(f"an array of shape {shape} has {values.size} values")
+    if not np.isfinite(values).all():
+        raise ValueError("an array holds values that are not finite")
+    return values.reshape(shape)
