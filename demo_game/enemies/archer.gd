@@ -9,7 +9,7 @@ enum Post { LEFT, RIGHT, TOP }
 const POSTS_BY_ARCHER: Array[Post] = [Post.LEFT, Post.TOP, Post.RIGHT]
 const RELOAD_MIN_TICKS := 72
 const RELOAD_MAX_TICKS := 108
-const STRIDE_PX := 110.0
+const STRIDE_PX := 60.0
 const STRIDE_SEC := 11.0
 
 var post: Post

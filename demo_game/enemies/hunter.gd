@@ -2,9 +2,9 @@ class_name Hunter
 extends Enemy
 ## Slower than the player, so chasing is hopeless: it runs to where the player will be.
 
-const SPEED_PX_PER_SEC := 175.0
+const SPEED_PX_PER_SEC := 150.0
 const CATCH_PX := 34.0
-const REST_SEC := 2.0
+const REST_SEC := 3.0
 const REBOUND_PX := 150.0
 
 var velocity := Vector2.ZERO

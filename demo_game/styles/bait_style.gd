@@ -13,8 +13,8 @@ var far_px := 320.0
 ## The step aside: seconds, and 1 or -1 for its favourite side.
 var step_sec := 0.3
 var side := 1.0
-## Whether it steps to alternate sides.
-var alternates := false
+## How far to its favourite side it goes before it comes back in one long step, in radians.
+var roam := 0.6
 
 var _leg := Leg.IN
 var _left_sec := 0.0
@@ -28,7 +28,7 @@ func _init(traits: RandomNumberGenerator) -> void:
 	far_px = near_px + traits.randf_range(60.0, 180.0)
 	step_sec = _draw_log(traits, 0.2, 0.6)
 	side = _draw_side(traits)
-	alternates = traits.randf() < 0.5
+	roam = traits.randf_range(0.25, 0.8)
 
 
 func family() -> String:
@@ -60,9 +60,10 @@ func _choose(arena: Arena) -> Vector2:
 func _start_step(arena: Arena, to_archer: Vector2) -> void:
 	_leg = Leg.ASIDE
 	_left_sec = _timed(step_sec)
-	if alternates:
-		side = -side
-	_heading = _roughly(to_archer.orthogonal() * side)
-	if _meets_wall(arena, _heading, 80.0):
-		side = -side
-		_heading = -_heading
+	var aside := to_archer.orthogonal() * side
+	var middle := arena.archers[archer_index].place.direction_to(Arena.BOUNDS.get_center())
+	var strayed := (-to_archer).angle_to(middle) * side
+	if strayed > roam or _meets_wall(arena, aside, 60.0):
+		aside = -aside
+		_left_sec *= 3.0
+	_heading = _roughly(aside)

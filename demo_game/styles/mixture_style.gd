@@ -3,7 +3,7 @@ extends PlayerStyle
 ## Has two habits and changes between them every few seconds.
 
 ## Seconds of one habit before the other takes over.
-var spell_sec := 6.0
+var spell_sec := 12.0
 
 var _habits: Array[PlayerStyle] = []
 var _active := 0
@@ -12,7 +12,7 @@ var _left_sec := 0.0
 
 func _init(traits: RandomNumberGenerator) -> void:
 	super(traits)
-	spell_sec = traits.randf_range(4.0, 9.0)
+	spell_sec = traits.randf_range(8.0, 16.0)
 	var first := traits.randi_range(0, 3)
 	var second := (first + traits.randi_range(1, 3)) % 4
 	for family_index: int in [first, second]:

@@ -30,7 +30,7 @@ func watch(arena: Arena, chance: RandomNumberGenerator) -> bool:
 		if arrow.ticks_left == Arena.CUE_TICKS:
 			var place := arena.player.place
 			if arrow.landing.distance_squared_to(place) < trigger_px * trigger_px:
-				heading = arrow.direction().rotated(angle + chance.randfn(0.0, 0.12))
+				heading = arrow.direction().rotated(angle + chance.randfn(0.0, 0.08))
 				_left_sec = follow_through_sec
 				return true
 	return false

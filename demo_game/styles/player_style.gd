@@ -6,16 +6,18 @@ extends PlayerControl
 ## from [param traits] in [code]_init[/code]. Rhythm and aim wobble from time to time, attention
 ## lapses, and everything reaches the body only after the reaction time.
 
-const _SHY_OF_HUNTER_PX := 95.0
+## Nearer than this counts as at the wall.
+const _ROOM_AT_WALL_PX := 40.0
+const _SHY_OF_HUNTER_PX := 62.0
 
 ## Seconds from seeing to acting.
 var reaction_sec := 0.15
 ## Spread of every duration, as a part of it.
-var timing_noise := 0.08
+var timing_noise := 0.05
 ## Spread of every direction, in radians.
-var heading_noise := 0.06
+var heading_noise := 0.04
 ## Lapses of attention per second: for a moment the player walks anywhere.
-var lapses_per_sec := 0.08
+var lapses_per_sec := 0.04
 ## How strongly a near hunter bends the way, 0 to 1.
 var shyness := 0.5
 ## How this player dodges announced arrows; null for one who does not.
@@ -33,11 +35,11 @@ var _delay_slot := 0
 
 func _init(traits: RandomNumberGenerator) -> void:
 	reaction_sec = traits.randf_range(0.10, 0.25)
-	timing_noise = traits.randf_range(0.05, 0.10)
-	heading_noise = traits.randf_range(0.03, 0.09)
-	lapses_per_sec = traits.randf_range(0.03, 0.10)
+	timing_noise = traits.randf_range(0.03, 0.07)
+	heading_noise = traits.randf_range(0.02, 0.06)
+	lapses_per_sec = traits.randf_range(0.02, 0.06)
 	shyness = traits.randf_range(0.2, 0.8)
-	var has_nerves := traits.randf() < 0.35
+	var has_nerves := traits.randf() < 0.25
 	var reflex := PanicReflex.new(traits)
 	if has_nerves:
 		nerves = reflex
@@ -108,7 +110,8 @@ func _roughly(direction: Vector2) -> Vector2:
 ## Whether walking on in [param direction] for [param ahead_px] ends near a wall.
 func _meets_wall(arena: Arena, direction: Vector2, ahead_px: float) -> bool:
 	var there := arena.player.place + direction * ahead_px
-	return not Arena.BOUNDS.grow(-40.0).has_point(there)
+	var room := Arena.BOUNDS.grow(-_ROOM_AT_WALL_PX)
+	return (there - there.clamp(room.position, room.end)).dot(direction) > 0.0
 
 
 ## A number between [param low] and [param high], as often below as above their geometric mean.

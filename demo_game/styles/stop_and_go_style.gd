@@ -7,7 +7,7 @@ var pause_sec := 0.4
 ## Turn from one run to the next, in radians; the sign is the favourite side.
 var turn := 1.0
 ## How often it turns to the other side instead.
-var other_side_rate := 0.05
+var other_side_rate := 0.03
 
 var _runs := false
 var _left_sec := 0.0
@@ -19,7 +19,7 @@ func _init(traits: RandomNumberGenerator) -> void:
 	run_sec = _draw_log(traits, 0.3, 0.9)
 	pause_sec = _draw_log(traits, 0.2, 0.75)
 	turn = deg_to_rad(traits.randf_range(45.0, 165.0)) * _draw_side(traits)
-	other_side_rate = traits.randf_range(0.0, 0.12)
+	other_side_rate = traits.randf_range(0.0, 0.06)
 
 
 func family() -> String:

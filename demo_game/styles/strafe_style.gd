@@ -6,19 +6,19 @@ const _ALONG := 0
 const _REST_ALONG := 1
 const _AGAINST := 2
 const _REST_AGAINST := 3
+## It runs towards a point so far from its home.
+const _REACH_PX := 400.0
 
 var axis := Vector2.RIGHT
 ## Seconds of each leg: along the axis, rest, against it, rest.
 var leg_sec := PackedFloat64Array()
 ## How far the favourite side may carry the player off before it runs back in one go.
 var leash_px := 200.0
-## Sideways part of every leg.
-var slant := 0.0
+## Where it stays around.
+var home := Vector2.ZERO
 
-var _home := Vector2.ZERO
 var _leg := _ALONG
 var _leg_left_sec := 0.0
-var _slant_side := 1.0
 var _heading := Vector2.ZERO
 
 
@@ -31,15 +31,15 @@ func _init(traits: RandomNumberGenerator) -> void:
 	leg_sec[_REST_ALONG] = maxf(traits.randf_range(-0.3, 0.45), 0.0)
 	leg_sec[_REST_AGAINST] = maxf(traits.randf_range(-0.3, 0.45), 0.0)
 	leash_px = traits.randf_range(110.0, 200.0)
-	slant = maxf(traits.randf_range(-0.3, 0.4), 0.0)
+	var offset := Vector2(traits.randf_range(-0.25, 0.25), traits.randf_range(-0.12, 0.12))
+	home = Arena.BOUNDS.get_center() + offset * Arena.BOUNDS.size
 
 
 func family() -> String:
 	return "strafe"
 
 
-func _start(arena: Arena) -> void:
-	_home = arena.player.place
+func _start(_arena: Arena) -> void:
 	_leg = chance.randi_range(0, 3)
 	_leg_left_sec = 0.0
 
@@ -56,14 +56,11 @@ func _choose(arena: Arena) -> Vector2:
 		_heading = Vector2.ZERO
 		return _heading
 	var along := axis if _leg == _ALONG else -axis
-	var strayed := (arena.player.place - _home).dot(-along)
+	var place := arena.player.place
+	var strayed := (place - home).dot(-along)
 	if strayed > leash_px:
 		_leg_left_sec = strayed / ArenaPlayer.SPEED_PX_PER_SEC
-	var sideways := axis.orthogonal() * _slant_side
-	if slant > 0.0 and _meets_wall(arena, sideways, 80.0):
-		_slant_side = -_slant_side
-		sideways = -sideways
-	_heading = _roughly((along + sideways * slant).normalized())
+	_heading = _roughly(place.direction_to(home + along * _REACH_PX))
 	return _heading
 
 

@@ -10,7 +10,7 @@ const _ALONG: Array[Vector2] = [Vector2.RIGHT, Vector2.DOWN, Vector2.LEFT, Vecto
 var sense := 1.0
 ## Distance from the wall.
 var distance_px := 60.0
-## Seconds of running on before it feints or rests.
+## Seconds of running on, from the last corner, before it feints or rests.
 var forth_sec := 1.0
 ## Seconds of running back.
 var back_sec := 0.4
@@ -59,6 +59,8 @@ func _choose(arena: Arena) -> Vector2:
 	var place := arena.player.place
 	if _room(place, along) < distance_px + corner_px:
 		_wall = posmod(_wall + int(_way), 4)
+		if _phase == 0:
+			_left_sec = _timed(forth_sec)
 		along = _ALONG[_wall] * _way
 	var out := _ALONG[_wall].rotated(-PI / 2.0)
 	var correction := clampf((_room(place, out) - distance_px) / 60.0, -1.0, 1.0)
