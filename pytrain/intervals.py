@@ -31,7 +31,10 @@ class Estimate:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+        return format(self, ".3g")
+
+    def __format__(self, form: str) -> str:
+        return f"{self.mean:{form}} [{self.low:{form}}, {self.high:{form}}]"
 
     def to_dict(self) -> dict[str, object]:
         """The form every figure has in `report.json`."""

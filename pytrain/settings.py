@@ -18,7 +18,7 @@ Activation = Literal["tanh", "relu", "elu"]
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """What `pytrain train` does; None means the algorithm's own default."""
+    """Meta-train on recorded sessions and write one .brain; None is the algorithm's own default."""
 
     sessions: Annotated[Positional[tuple[Path, ...]], arg(metavar="SESSIONS...")]
     """Session files, or folders of them, of the players to learn from."""
@@ -74,7 +74,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """What `pytrain evaluate` measures."""
+    """What `pytrain evaluate` measures, and how."""
 
     curve_sec: tuple[float, ...] = (0.0, 2.0, 5.0, 10.0, 20.0, 40.0)
     """Seconds of play after which the error is measured."""

@@ -76,7 +76,7 @@ class BrainMemory:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class StoredMemory:
     """One brain's part of a profile as it was read, until its brain is loaded."""
 
     brain_sha256: str
@@ -99,12 +99,17 @@ class Profile:
     def __init__(self, player_id: str = "") -> None:
         self.player_id = player_id
         self._memories: dict[str, BrainMemory] = {}
-        self._stored: dict[str, _Stored] = {}
+        self._stored: dict[str, StoredMemory] = {}
 
     @property
     def memories(self) -> tuple[BrainMemory, ...]:
         """The memories of all brains that were used with this profile since it was loaded."""
         return tuple(self._memories.values())
+
+    @property
+    def stored(self) -> Mapping[str, StoredMemory]:
+        """What was read from the file, by the source of its brain, until that brain is loaded."""
+        return self._stored
 
     @property
     def examples(self) -> int:
@@ -226,7 +231,7 @@ class Profile:
             ) from error
         return cls.from_bytes(data, os.fspath(path))
 
-    def _stored_by_hash(self, sha256: str) -> _Stored | None:
+    def _stored_by_hash(self, sha256: str) -> StoredMemory | None:
         # The brain file was moved or renamed: its hash still says which it is.
         return next((entry for entry in self._stored.values() if entry.brain_sha256 == sha256), None)
 
@@ -253,11 +258,11 @@ def set_aside(path: str | os.PathLike[str]) -> Path:
     return aside
 
 
-def _snapshot(memory: BrainMemory) -> _Stored:
-    return _Stored(memory.brain.sha256, memory.brain.spec, memory.slow_params, memory.support.in_order())
+def _snapshot(memory: BrainMemory) -> StoredMemory:
+    return StoredMemory(memory.brain.sha256, memory.brain.spec, memory.slow_params, memory.support.in_order())
 
 
-def _to_dict(source: str, entry: _Stored) -> dict[str, Any]:
+def _to_dict(source: str, entry: StoredMemory) -> dict[str, Any]:
     return {
         "source": source,
         "brain_sha256": entry.brain_sha256,
@@ -269,7 +274,7 @@ def _to_dict(source: str, entry: _Stored) -> dict[str, Any]:
     }
 
 
-def _from_dict(stored: Mapping[str, Any], name: str) -> _Stored:
+def _from_dict(stored: Mapping[str, Any], name: str) -> StoredMemory:
     spec = Spec.from_dict(stored["spec"], name)
     support = SupportSet(*(_unpack(stored[key])[None] for key in ("observations", "targets", "weights")))
     widths = (support.observations.shape[2], support.targets.shape[2])
@@ -278,7 +283,7 @@ def _from_dict(stored: Mapping[str, Any], name: str) -> _Stored:
             f"its examples have {widths[0]} and {widths[1]} columns, "
             f"its spec needs {spec.observation_size} and {spec.target_columns}"
         )
-    return _Stored(
+    return StoredMemory(
         brain_sha256=str(stored["brain_sha256"]),
         spec=spec,
         params={str(key): _unpack(array) for key, array in stored["slow_params"].items()},

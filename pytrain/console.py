@@ -1,0 +1,75 @@
+"""How `pytrain` talks: results on stdout, everything about the way there on stderr.
+
+A step that takes long reports `Progress`; `watch` turns that into a bar on a terminal. A parent process
+that draws the bar itself sets `PYTRAIN_PROGRESS=lines` and reads `PROGRESS done total` lines
+(`pytrain.processes`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from pytrain.progress import Progress, ProgressCallback
+
+PROGRESS_VARIABLE = "PYTRAIN_PROGRESS"
+LINE_EVERY_SEC = 0.5
+
+results = Console(highlight=False)
+messages = Console(stderr=True, highlight=False)
+
+
+def fail(message: str) -> None:
+    """Say what went wrong, and how to go on, without a traceback."""
+    messages.print("[bold red]error:[/] ", end="")
+    messages.print(message, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def watch() -> Iterator[ProgressCallback]:
+    """A callback that shows progress for as long as the context lasts, one bar per stage."""
+    if os.environ.get(PROGRESS_VARIABLE) == "lines":
+        yield _Lines()
+        return
+    columns = (
+        TextColumn("  {task.description:<24}"),
+        BarColumn(bar_width=32),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[scores]}[/]"),
+    )
+    bars = Bars(*columns, console=messages)
+    tasks: dict[str, TaskID] = {}
+
+    def show(progress: Progress) -> None:
+        if not tasks:
+            bars.start()
+        if progress.stage not in tasks:
+            tasks[progress.stage] = bars.add_task(progress.stage, total=progress.total, scores="")
+        scores = "  ".join(f"{name} {value:.3g}" for name, value in progress.scores.items())
+        bars.update(tasks[progress.stage], completed=progress.done, total=progress.total, scores=scores)
+
+    try:
+        yield show
+    finally:
+        if tasks:
+            bars.stop()
+
+
+class _Lines:
+    """Prints how much of the stage is done, often enough for a bar and not more often."""
+
+    def __init__(self) -> None:
+        self.printed = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.done >= progress.total or now - self.printed >= LINE_EVERY_SEC:
+            self.printed = now
+            messages.print(f"PROGRESS {progress.done} {progress.total}")

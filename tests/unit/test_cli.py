@@ -1,0 +1,169 @@
+"""A user's mistake on the command line: one clear message, exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adaptive_agents.session import SessionHeader, SessionWriter
+from pytrain import cli
+from tests.tiny_brain import VECTOR_SPEC, make_tiny_brain
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GODOT", str(tmp_path / "no-such-godot"))
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An engine that answers to --version and otherwise runs the commands that a test writes into it."""
+    engine = tmp_path / "godot"
+    engine.write_text('#!/bin/sh\ncase "$*" in *--version*) echo 4.6.3.stable; exit;; esac\nexit 0\n')
+    engine.chmod(0o755)
+    monkeypatch.setenv("GODOT", str(engine))
+    return engine
+
+
+def mistake(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
+    """Run a command that must end with exit code 2; return its message with the line breaks taken out."""
+    assert cli.main([str(word) for word in words]) == cli.USER_MISTAKE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    assert captured.err.count("error: ") == 1
+    return " ".join(captured.err.partition("error: ")[2].split())
+
+
+def test_help_answers_without_importing_torch_or_onnxruntime() -> None:
+    code = (
+        "import sys, pytrain.cli\n"
+        "try: pytrain.cli.main(['train', '--help'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'onnx', 'onnxruntime')))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "--inner-lr" in ended.stdout
+
+
+@pytest.mark.parametrize("command", list(cli.COMMANDS))
+def test_every_setting_of_every_command_is_explained(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([command, "--help"])
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    unexplained = re.findall(r"(--[a-z-]+) (?:\{[^}]*\}\S*|[A-Z\[][^a-z(]*)?\s*\((?:default|required)", shown)
+    assert unexplained == []
+
+
+def test_a_missing_engine_is_named(
+    capsys: pytest.CaptureFixture[str], no_engine: None, tmp_path: Path
+) -> None:
+    message = mistake(capsys, "record", "--out", tmp_path / "sessions", "--players", "0:2")
+    assert "no-such-godot" in message
+    assert "download Godot" in message
+
+
+def test_a_range_of_nobody_is_answered_with_an_example(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert "'5:5'" in mistake(capsys, "record", "--out", tmp_path / "s", "--players", "5:5")
+
+
+def test_recording_on_top_of_sessions_is_refused(
+    capsys: pytest.CaptureFixture[str], fake_engine: Path, tmp_path: Path
+) -> None:
+    SessionWriter(tmp_path / "old.session", SessionHeader(VECTOR_SPEC, "ann")).close()
+    assert "already holds sessions" in mistake(capsys, "record", "--out", tmp_path, "--players", "0:1")
+
+
+def test_a_folder_that_cannot_be_made_is_named(
+    capsys: pytest.CaptureFixture[str], fake_engine: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    message = mistake(capsys, "record", "--out", tmp_path / "file" / "sessions", "--players", "0:1")
+    assert "cannot be created (Not a directory)" in message
+
+
+def test_players_without_a_session_after_recording_are_named(
+    capsys: pytest.CaptureFixture[str], fake_engine: Path, tmp_path: Path
+) -> None:
+    message = mistake(capsys, "record", "--out", tmp_path / "sessions", "--players", "0:2")
+    assert "2 of 2 players left no session" in message
+    assert "meta-train-0000" in message
+
+
+def test_an_engine_that_fails_is_quoted_and_its_log_is_named(
+    capsys: pytest.CaptureFixture[str], fake_engine: Path, tmp_path: Path
+) -> None:
+    fake_engine.write_text(fake_engine.read_text().replace("exit 0", "echo SCRIPT ERROR: no arena"))
+    message = mistake(capsys, "record", "--out", tmp_path / "sessions", "--players", "0:1", "--jobs", "1")
+    assert "SCRIPT ERROR: no arena" in message
+    assert "record-meta-train.log" in message
+
+
+def test_a_brain_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "gone.brain" in mistake(capsys, "play", tmp_path / "gone.brain")
+    assert "gone.brain" in mistake(capsys, "evaluate", tmp_path / "gone.brain", tmp_path)
+    assert "gone.brain" in mistake(capsys, "inspect", tmp_path / "gone.brain")
+
+
+def test_a_damaged_brain_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "archer.brain"
+    make_tiny_brain(path)
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    path.write_bytes(damaged)
+    assert "archer.brain" in mistake(capsys, "inspect", path)
+    assert "archer.brain" in mistake(capsys, "evaluate", path, tmp_path)
+
+
+def test_what_is_missing_on_the_command_line_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    make_tiny_brain(tmp_path / "a.brain")
+    assert "no sessions to train on" in mistake(capsys, "train", "--out", tmp_path / "a.brain")
+    assert "no brain to evaluate" in mistake(capsys, "evaluate", tmp_path)
+    assert "no sessions to evaluate on" in mistake(capsys, "evaluate", tmp_path / "a.brain")
+    assert "no file to show" in mistake(capsys, "inspect")
+
+
+def test_a_demo_does_not_delete_files_that_no_demo_made(
+    capsys: pytest.CaptureFixture[str], fake_engine: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").touch()
+    assert "no demo made" in mistake(capsys, "demo", "--out", tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_an_unknown_command_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["recrod"])
+    assert ended.value.code == 2
+    assert "recrod" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_with_130_and_says_what_is_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pytrain.inspection.inspect", interrupt)
+    assert cli.main(["inspect", "a.brain"]) == cli.INTERRUPTED
+    assert "interrupted; nothing was written" in capsys.readouterr().err
+
+
+def test_our_own_mistakes_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr("pytrain.inspection.inspect", fail)
+    with pytest.raises(RuntimeError, match="ours"):
+        cli.main(["inspect", "a.brain"])
