@@ -32,7 +32,8 @@ NATIVE_BUILD = ROOT / "addons" / "adaptive_agents" / "native" / "build.py"
 OLDEST_PYTHON = (3, 11)
 ENVIRONMENT_MB = 3_000
 ROOMY_MB = 10_000
-_IMPORTED = {".gd", ".gdextension", ".godot", ".png", ".svg", ".tscn", ".tres", ".wav", ".ogg"}
+_IMPORTED = {".gdextension", ".png", ".svg", ".wav", ".ogg", ".ttf"}
+_CLASS_LINES = (b"class_name ", b"extends ", b"@icon")
 
 
 @dataclass(frozen=True)
@@ -194,11 +195,14 @@ def import_project() -> None:
 
 
 def _project_hash() -> str:
-    """Changes when Godot has to look again: another picture, script, scene or extension."""
+    """Changes when Godot has to look again: another extension, picture or sound, or class of a script."""
     digest = hashlib.sha256(f"{ROOT}\n".encode())
     files = [file for folder in ("addons", "demo_game") for file in sorted((ROOT / folder).rglob("*"))]
-    for file in [ROOT / "project.godot", *files]:
-        if file.suffix in _IMPORTED:
+    for file in files:
+        if file.suffix == ".gd":
+            lines = file.read_bytes().splitlines()
+            digest.update(b"\n".join(line for line in lines if line.startswith(_CLASS_LINES)))
+        elif file.suffix in _IMPORTED:
             digest.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
     return digest.hexdigest()
 

@@ -1,0 +1,22 @@
+"""What every test may rely on: the paths of the project, and the marker on the tests that start an engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items):
+    """A test below `engine/` starts a Godot; nobody has to remember the marker."""
+    for item in items:
+        if item.path.is_relative_to(ROOT / "tests" / "engine"):
+            item.add_marker(pytest.mark.engine)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of the project."""
+    return ROOT
