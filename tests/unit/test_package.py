@@ -1,0 +1,30 @@
+"""The package as a whole: what it promises by name, and what it costs to import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import adaptive_agents
+from adaptive_agents import errors
+
+
+def test_every_promised_name_exists() -> None:
+    assert [name for name in adaptive_agents.__all__ if not hasattr(adaptive_agents, name)] == []
+    assert adaptive_agents.__all__ == sorted(adaptive_agents.__all__)
+
+
+def test_every_error_is_promised_and_has_the_one_base() -> None:
+    defined = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert defined <= set(adaptive_agents.__all__)
+    assert all(issubclass(getattr(errors, name), errors.AdaptiveAgentsError) for name in defined)
+
+
+def test_importing_the_runtime_loads_neither_onnxruntime_nor_torch_nor_pytrain() -> None:
+    code = (
+        "import sys, adaptive_agents.adaptation, adaptive_agents.decisions, adaptive_agents.labels\n"
+        "import adaptive_agents.prediction_error, adaptive_agents.session\n"
+        "print([name for name in ('onnxruntime', 'torch', 'pytrain') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
