@@ -23,8 +23,7 @@ func _init(traits: RandomNumberGenerator) -> void:
 	settle_sec = traits.randf_range(0.0, 0.6)
 	var offset := Vector2(traits.randf_range(-0.28, 0.28), traits.randf_range(-0.22, 0.22))
 	_home = Arena.BOUNDS.get_center() + offset * Arena.BOUNDS.size
-	if nerves == null:
-		nerves = PanicReflex.new(traits)
+	nerves = PanicReflex.new(traits, 120.0, 230.0)
 
 
 func family() -> String:

@@ -13,11 +13,11 @@ const _SHY_OF_HUNTER_PX := 62.0
 ## Seconds from seeing to acting.
 var reaction_sec := 0.15
 ## Spread of every duration, as a part of it.
-var timing_noise := 0.05
+var timing_noise := 0.04
 ## Spread of every direction, in radians.
 var heading_noise := 0.04
 ## Lapses of attention per second: for a moment the player walks anywhere.
-var lapses_per_sec := 0.04
+var lapses_per_sec := 0.03
 ## How strongly a near hunter bends the way, 0 to 1.
 var shyness := 0.5
 ## How this player dodges announced arrows; null for one who does not.
@@ -35,14 +35,15 @@ var _delay_slot := 0
 
 func _init(traits: RandomNumberGenerator) -> void:
 	reaction_sec = traits.randf_range(0.10, 0.25)
-	timing_noise = traits.randf_range(0.03, 0.07)
+	timing_noise = traits.randf_range(0.02, 0.06)
 	heading_noise = traits.randf_range(0.02, 0.06)
-	lapses_per_sec = traits.randf_range(0.02, 0.06)
+	lapses_per_sec = traits.randf_range(0.01, 0.05)
 	shyness = traits.randf_range(0.2, 0.8)
-	var has_nerves := traits.randf() < 0.25
-	var reflex := PanicReflex.new(traits)
+	var has_nerves := traits.randf() < 0.2
+	var reflex := PanicReflex.new(traits, 60.0, 120.0)
 	if has_nerves:
 		nerves = reflex
+		nerves.composure_sec = 3.0
 
 
 ## The name of the family the style belongs to.
