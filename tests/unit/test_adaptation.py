@@ -1,0 +1,317 @@
+"""Adaptation takes better weights and only those, for many players at once, without making the game wait."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adaptive_agents.adaptation import (
+    MAX_PROFILES_PER_RUN,
+    AdaptationSettings,
+    AdaptationWorker,
+    apply,
+    is_due,
+    make_job,
+    run_job,
+    submit_due,
+)
+from adaptive_agents.brain import Brain
+from adaptive_agents.profile import BrainMemory
+from adaptive_agents.support import SupportSet
+from tests.tiny_brain import make_tiny_brain
+
+SETTINGS = AdaptationSettings(interval_ticks=60, min_examples=8)
+
+
+@pytest.fixture
+def brain(tmp_path: Path) -> Brain:
+    return make_tiny_brain(tmp_path / "a.brain", inner_loop={"inner_lr": 0.3, "num_inner_steps": 10})
+
+
+def teach(memory: BrainMemory, rows: int, player: int = 0, *, noise: float = 0.0, seed: int = 0) -> None:
+    """Appends examples of a player whose habit is a linear map of their own."""
+    random = np.random.default_rng(seed)
+    habit = np.random.default_rng(player).normal(size=(3, 2))
+    observations = random.normal(size=(rows, 3))
+    targets = observations @ habit + random.normal(0, noise, (rows, 2)) if noise else observations @ habit
+    memory.support.append(observations.astype(np.float32), targets.astype(np.float32))
+
+
+def adapted(memory: BrainMemory, tick: int = 0) -> Any:
+    (outcome,) = run_job(make_job([memory], tick))
+    apply(outcome)
+    return outcome
+
+
+def error_of(memory: BrainMemory, player: int) -> float:
+    observations = np.random.default_rng(99).normal(size=(200, 3)).astype(np.float32)
+    habit = np.random.default_rng(player).normal(size=(3, 2))
+    difference = memory.brain.predict(observations, memory.fast_params) - observations @ habit
+    return float(np.sqrt(np.square(difference).mean()))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened for 20 s"
+        time.sleep(0.001)
+
+
+def test_a_players_habit_is_learned(brain: Brain) -> None:
+    memory = BrainMemory(brain)
+    teach(memory, 32)
+    before = error_of(memory, 0)
+    outcome = adapted(memory)
+    assert outcome.accepted
+    assert outcome.loss_after < outcome.loss_before
+    assert error_of(memory, 0) < 0.5 * before
+
+
+def test_many_players_in_one_run_learn_as_if_each_were_alone(brain: Brain) -> None:
+    together, alone = ([BrainMemory(brain) for _ in range(7)] for _ in range(2))
+    for index in range(7):
+        for memory in (together[index], alone[index]):
+            teach(memory, 8 + 5 * index, player=index, seed=index)
+    outcomes = run_job(make_job(together, 0))
+    for memory, outcome in zip(alone, outcomes, strict=True):
+        expected = adapted(memory)
+        assert outcome.accepted == expected.accepted
+        assert outcome.loss_after == pytest.approx(expected.loss_after, rel=1e-4)
+        assert outcome.params is not None
+        for name, array in outcome.params.items():
+            np.testing.assert_allclose(array, memory.fast_params[name], atol=1e-5)
+
+
+def test_the_steps_never_see_the_held_back_slice(brain: Brain) -> None:
+    memory = BrainMemory(brain)
+    teach(memory, 20)
+    job = make_job([memory], 0)
+    learned = job.support.observations[job.support.weights > 0]
+    held_back = job.held_back.observations[job.held_back.weights > 0]
+    everything = memory.support.in_order().observations[0]
+    np.testing.assert_array_equal(np.concatenate([learned, held_back]), everything)
+    assert len(held_back) == 4
+
+
+def test_a_full_memory_learns_from_support_size_examples(brain: Brain) -> None:
+    memory = BrainMemory(brain)
+    teach(memory, 500)
+    assert make_job([memory], 0).support.weights.sum() == brain.inner_loop.support_size
+
+
+def test_a_job_keeps_its_own_copies(brain: Brain) -> None:
+    memory = BrainMemory(brain)
+    teach(memory, 32)
+    job = make_job([memory], 0)
+    before = job.support.observations.copy()
+    teach(memory, 40, player=1, seed=1)
+    np.testing.assert_array_equal(job.support.observations, before)
+
+
+def test_weights_that_predict_the_newest_examples_worse_are_refused(brain: Brain) -> None:
+    memory = BrainMemory(brain)
+    teach(memory, 40, player=1)
+    adapted(memory)
+    teach(memory, 20, player=2)
+    teach(memory, 20, player=1)  # back to the old habit: what was learned in between does not help now
+    before = memory.fast_params
+    outcome = adapted(memory)
+    assert not outcome.accepted
+    assert "rose from" in outcome.reason
+    assert memory.fast_params is before
+
+
+def test_weights_outside_the_trust_radius_are_refused(tmp_path: Path) -> None:
+    memory = BrainMemory(make_tiny_brain(tmp_path / "a.brain", inner_loop={"trust_radius": 1e-3}))
+    teach(memory, 32)
+    outcome = adapted(memory)
+    assert not outcome.accepted
+    assert "allowed is 0.001" in outcome.reason
+    assert outcome.distance > 1e-3
+
+
+def test_weights_that_diverged_are_refused_without_a_warning(tmp_path: Path) -> None:
+    brain = make_tiny_brain(tmp_path / "a.brain", inner_loop={"inner_lr": 1e6, "num_inner_steps": 200})
+    memory = BrainMemory(brain)
+    teach(memory, 32)
+    outcome = adapted(memory)
+    assert "not finite" in outcome.reason
+    assert memory.fast_params is brain.init_params
+
+
+def test_one_bad_player_does_not_spoil_the_batch(brain: Brain) -> None:
+    good, bad = BrainMemory(brain), BrainMemory(brain)
+    teach(good, 32)
+    huge = np.full((32, 3), 1e30, np.float32)
+    bad.support.append(huge, huge[:, :2])
+    outcomes = run_job(make_job([bad, good], 0))
+    assert [outcome.accepted for outcome in outcomes] == [False, True]
+
+
+def test_an_exception_becomes_outcomes_that_carry_it_and_frees_the_memories(brain: Brain) -> None:
+    memories = [BrainMemory(brain), BrainMemory(brain)]
+    for memory in memories:
+        teach(memory, 16)
+    job = make_job(memories, 0)
+    broken = replace(job, support=SupportSet.zeros(2, 8, 7, 2))
+    outcomes = run_job(broken)
+    assert [outcome.memory for outcome in outcomes] == memories
+    for outcome in outcomes:
+        assert outcome.error is not None
+        assert "the adaptation failed" in outcome.reason
+        assert not apply(outcome)
+    assert not any(memory.in_flight for memory in memories)
+
+
+def test_a_memory_is_due_when_enough_and_new_examples_have_come(brain: Brain) -> None:
+    memory = BrainMemory(brain)
+    teach(memory, 7)
+    assert not is_due(memory, 0, SETTINGS)
+    teach(memory, 1)
+    assert is_due(memory, 0, SETTINGS)
+    job = make_job([memory], 10)
+    assert not is_due(memory, 500, SETTINGS), "while it is in flight"
+    apply(run_job(job)[0])
+    assert not is_due(memory, 500, SETTINGS), "without new examples"
+    teach(memory, 1)
+    assert not is_due(memory, 69, SETTINGS)
+    assert is_due(memory, 70, SETTINGS)
+
+
+@pytest.mark.parametrize("nothing", [{"support_size": 0}, {"num_inner_steps": 0}])
+def test_a_brain_that_does_not_adapt_is_never_due(tmp_path: Path, nothing: dict[str, int]) -> None:
+    memory = BrainMemory(make_tiny_brain(tmp_path / "a.brain", inner_loop=nothing))
+    teach(memory, 1)
+    assert not is_due(memory, 0, AdaptationSettings(min_examples=1))
+
+
+def test_a_result_from_before_a_reset_is_not_taken(brain: Brain) -> None:
+    memory = BrainMemory(brain)
+    teach(memory, 32)
+    (outcome,) = run_job(make_job([memory], 0))
+    memory.reset()
+    assert outcome.accepted
+    assert not apply(outcome)
+    assert memory.fast_params is brain.init_params
+    assert len(memory.support) == 0
+
+
+def test_a_round_moves_the_slow_weights_towards_the_fast_ones(brain: Brain) -> None:
+    memory = BrainMemory(brain)
+    memory.end_episode(0.25)
+    assert memory.slow_params is brain.init_params
+    teach(memory, 32)
+    adapted(memory)
+    memory.end_episode(0.25)
+    for name, slow in memory.slow_params.items():
+        expected = 0.75 * brain.init_params[name] + 0.25 * memory.fast_params[name]
+        np.testing.assert_allclose(slow, expected, rtol=1e-6)
+        assert slow.dtype == np.float32
+
+
+def test_due_memories_share_a_run_per_brain(brain: Brain, tmp_path: Path) -> None:
+    other = make_tiny_brain(tmp_path / "other.brain", seed=1)
+    memories = [BrainMemory(brain) for _ in range(MAX_PROFILES_PER_RUN + 3)] + [
+        BrainMemory(other) for _ in range(2)
+    ]
+    for memory in memories:
+        teach(memory, 8)
+    teach(idle := BrainMemory(brain), 2)
+    sizes = []
+
+    class Counting(AdaptationWorker):
+        def submit(self, job: Any) -> None:
+            sizes.append((job.brain, len(job.memories)))
+            super().submit(job)
+
+    worker = Counting(synchronous=True)
+    assert submit_due(worker, [*memories, idle], 0, SETTINGS) == len(memories)
+    assert sizes == [(brain, MAX_PROFILES_PER_RUN), (brain, 3), (other, 2)]
+    assert [outcome.memory for outcome in worker.poll()] == memories
+    assert worker.poll() == []
+
+
+def test_synchronous_adaptation_gives_the_same_bits_each_time(brain: Brain) -> None:
+    runs = []
+    for _ in range(2):
+        memory, worker = BrainMemory(brain), AdaptationWorker(synchronous=True)
+        for tick in range(0, 300, 60):
+            teach(memory, 10, noise=0.1, seed=tick)
+            submit_due(worker, [memory], tick, SETTINGS)
+            for outcome in worker.poll():
+                apply(outcome)
+        runs.append(memory.fast_params)
+    for name in runs[0]:
+        np.testing.assert_array_equal(runs[0][name], runs[1][name])
+
+
+def test_the_worker_gives_what_synchronous_mode_gives(brain: Brain) -> None:
+    results = []
+    for synchronous in (True, False):
+        memory, worker = BrainMemory(brain), AdaptationWorker(synchronous=synchronous)
+        teach(memory, 32)
+        worker.submit(make_job([memory], 0))
+        wait_for(lambda memory=memory, worker=worker: any(apply(outcome) for outcome in worker.poll()))
+        worker.close()
+        results.append(memory.fast_params)
+    for name in results[0]:
+        np.testing.assert_array_equal(results[0][name], results[1][name])
+
+
+def test_submitting_and_polling_never_wait_for_a_job(brain: Brain, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    monkeypatch.setattr("adaptive_agents.adaptation.run_job", lambda job: release.wait(20) and run_job(job))
+    memories = [BrainMemory(brain) for _ in range(3)]
+    worker = AdaptationWorker()
+    for memory in memories:
+        teach(memory, 16)
+        worker.submit(make_job([memory], 0))
+    assert worker.poll() == []  # all three are held up; the calls above came back
+    release.set()
+    outcomes: list[Any] = []
+    wait_for(lambda: outcomes.extend(worker.poll()) or len(outcomes) == 3)
+    assert [outcome.memory for outcome in outcomes] == memories
+    worker.close()
+
+
+def test_closing_waits_for_the_running_job_and_gives_back_the_others(
+    brain: Brain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, release = threading.Event(), threading.Event()
+
+    def slow_run(job: Any) -> Any:
+        started.set()
+        release.wait(20)
+        return run_job(job)
+
+    monkeypatch.setattr("adaptive_agents.adaptation.run_job", slow_run)
+    memories = [BrainMemory(brain) for _ in range(2)]
+    worker = AdaptationWorker()
+    for memory in memories:
+        teach(memory, 32)
+        worker.submit(make_job([memory], 0))
+    assert started.wait(20)
+    threading.Timer(0.05, release.set).start()
+    worker.close()
+    outcomes = worker.poll()
+    assert [outcome.accepted for outcome in outcomes] == [True, False]
+    assert outcomes[1].reason == "the worker was closed"
+    assert all(thread.name != "adaptive-agents-adaptation" for thread in threading.enumerate())
+
+
+def test_a_closed_worker_can_be_closed_again_and_used_again(brain: Brain) -> None:
+    worker = AdaptationWorker()
+    worker.close()
+    memory = BrainMemory(brain)
+    for _ in range(2):
+        teach(memory, 32)
+        worker.submit(make_job([memory], 0))
+        worker.close()
+        assert [outcome.memory for outcome in worker.poll()] == [memory]
