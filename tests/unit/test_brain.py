@@ -136,9 +136,14 @@ def test_the_inner_loop_takes_the_gradient_of_its_loss(brain: Brain) -> None:
     assert float((step.loss_before - step.loss_after)[0]) == pytest.approx(descent, rel=0.01)
 
 
+@pytest.fixture(scope="module")
+def kept_brain(tmp_path_factory: pytest.TempPathFactory) -> Brain:
+    return make_tiny_brain(tmp_path_factory.mktemp("brain") / "a.brain")
+
+
 @given(padding=st.integers(0, 9), seed=st.integers(0, 1000))
-def test_rows_of_weight_0_change_nothing(padding: int, seed: int, tmp_path_factory: Any) -> None:
-    brain = make_tiny_brain(tmp_path_factory.mktemp("brain") / "a.brain")
+def test_rows_of_weight_0_change_nothing(kept_brain: Brain, padding: int, seed: int) -> None:
+    brain = kept_brain
     support = random_support(2, 6, 2, seed)
     padded = SupportSet(
         *(

@@ -101,10 +101,14 @@ def test_a_file_cut_at_any_byte_reads_up_to_its_last_whole_chunk(tmp_path: Path)
         assert session.examples.ticks.tolist() == list(range(len(session.examples)))
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return record(tmp_path_factory.mktemp("session") / "a.session", 10)
+
+
 @settings(max_examples=300)
 @given(data=st.data())
-def test_flipped_bytes_never_give_wrong_examples(data: st.DataObject, tmp_path_factory: Any) -> None:
-    whole = record(tmp_path_factory.mktemp("session") / "a.session", 10)
+def test_flipped_bytes_never_give_wrong_examples(whole: bytes, data: st.DataObject) -> None:
     position = data.draw(st.integers(0, len(whole) - 1))
     flipped = bytearray(whole)
     flipped[position] ^= data.draw(st.integers(1, 255))

@@ -1,0 +1,78 @@
+"""One run per brain and tick gives each agent what its own weights would give it alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adaptive_agents.brain import Brain
+from adaptive_agents.decisions import DecisionBatch, classes_and_confidences
+from tests.tiny_brain import make_params, make_tiny_brain
+
+
+@pytest.fixture(scope="module")
+def brain(tmp_path_factory: pytest.TempPathFactory) -> Brain:
+    return make_tiny_brain(tmp_path_factory.mktemp("brain") / "a.brain")
+
+
+def random_observations(rows: int) -> np.ndarray:
+    return np.random.default_rng(rows).normal(size=(rows, 3)).astype(np.float32)
+
+
+@given(
+    ticks=st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=12), min_size=1, max_size=6),
+    data=st.data(),
+)
+def test_each_agent_gets_the_prediction_of_its_own_weights(
+    brain: Brain, ticks: list[list[int]], data: st.DataObject
+) -> None:
+    batch, players = DecisionBatch(brain), [make_params(seed=seed) for seed in range(4)]
+    for number, profiles in enumerate(ticks):
+        exchanged = data.draw(st.integers(0, 3))
+        players[exchanged] = make_params(seed=100 + number)
+        observations = random_observations(len(profiles))
+        together = batch.run(observations, np.array(profiles, np.intp), players)
+        for row, profile in enumerate(profiles):
+            alone = brain.predict(observations[row : row + 1], players[profile])
+            np.testing.assert_allclose(together[row], alone[0], atol=1e-6)
+    assert batch.runs == len(ticks)
+
+
+def test_agents_that_share_weights_share_one_run(brain: Brain) -> None:
+    batch, observations, params = DecisionBatch(brain), random_observations(100), make_params(seed=3)
+    everyone = np.zeros(100, np.intp)
+    np.testing.assert_array_equal(
+        batch.run(observations, everyone, [brain.init_params]), brain.predict(observations)
+    )
+    np.testing.assert_array_equal(
+        batch.run(observations, everyone, [params]), brain.predict(observations, params)
+    )
+    assert batch.runs == 2
+
+
+def test_profiles_may_come_and_go(brain: Brain) -> None:
+    batch, players = DecisionBatch(brain), [make_params(seed=seed) for seed in range(5)]
+    for count in (2, 5, 1, 3):
+        profiles = np.arange(count)
+        observations = random_observations(count)
+        together = batch.run(observations, profiles, players[:count])
+        for row in range(count):
+            alone = brain.predict(observations[row : row + 1], players[row])
+            np.testing.assert_allclose(together[row], alone[0], atol=1e-6)
+
+
+def test_ever_new_arrangements_do_not_fill_the_memory(brain: Brain) -> None:
+    batch, players = DecisionBatch(brain), [make_params(seed=seed) for seed in range(2)]
+    for number in range(200):
+        profiles = np.array([int(bit) for bit in f"{number:08b}"], np.intp)
+        batch.run(random_observations(8), profiles, players)
+    assert len(batch._layouts) <= 32
+
+
+def test_the_most_probable_class_comes_with_its_probability() -> None:
+    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]], np.float32)) + 90
+    classes, confidences = classes_and_confidences(logits)
+    assert classes.tolist() == [0, 2]
+    np.testing.assert_allclose(confidences, [0.7, 0.5], rtol=1e-4)
