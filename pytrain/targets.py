@@ -27,6 +27,7 @@ Figures = Mapping[str, Any]
 class Target:
     """One thing to show, and whether it was shown."""
 
+    key: str
     what: str
     wanted: str
     measured: str
@@ -48,13 +49,45 @@ def judge(report: Figures) -> list[Target]:
     ]
 
 
+def summary(report: Figures) -> list[str]:
+    """In plain sentences what adaptation gained, the most telling first; misses are named."""
+    prediction, play = report["prediction"], report["play"]
+    errors = {name: float(method["error"]["mean"]) for name, method in prediction["methods"].items()}
+    best, label = min(_META_LEARNERS, key=lambda learner: errors[learner[0]])
+    lead, frozen = (
+        estimate(play["paired_ratio"][f"adapting/{other}"]) for other in ("linear_lead", "frozen")
+    )
+    targets = judge(report)
+    missed = [
+        f"{target.what} ({target.measured}; wanted: {target.wanted})" for target in targets if not target.met
+    ]
+    sentences = [
+        f"After {prediction['headline_sec']:g} seconds of play, {label} predicts players it never saw with "
+        f"{errors[best] / errors['frozen']:.0%} of a frozen brain's error, and archers that adapt hit "
+        f"{lead.mean:.2f} times as often as with linear lead, {frozen.mean:.2f} times as often as with the "
+        "best brain that does not adapt.",
+        f"Fine-tuning the pooled model on the same seconds leaves {errors['pooled'] / errors['frozen']:.0%} "
+        f"of the error, so {_worth(errors[best] / errors['pooled'])}",
+    ]
+    if not missed:
+        return [*sentences, f"All {len(targets)} targets were met."]
+    return [*sentences, f"{len(missed)} of {len(targets)} targets were missed: {'; '.join(missed)}."]
+
+
+def _worth(part_of_pooled: float) -> str:
+    if part_of_pooled < 1:
+        return f"learning to learn takes off another {1 - part_of_pooled:.0%}."
+    return "learning to learn gained nothing over plain fine-tuning here."
+
+
 def _judge_prediction(prediction: Figures) -> list[Target]:
     errors = {name: estimate(method["error"]) for name, method in prediction["methods"].items()}
-    targets = []
+    targets = list[Target]()
     for name, label in _META_LEARNERS:
         ratio = errors[name].mean / errors["frozen"].mean
         targets.append(
             Target(
+                f"{name}/frozen",
                 f"{label}'s error on new players, as a part of the frozen brain's",
                 f"at most {ERROR_RATIO_TO_FROZEN}",
                 f"{ratio:.2f}",
@@ -63,6 +96,7 @@ def _judge_prediction(prediction: Figures) -> list[Target]:
         )
         targets.append(
             Target(
+                f"{name}/pooled",
                 f"{label}'s error on new players, against the pooled model fine-tuned",
                 f"below {errors['pooled']:.3g}, intervals apart",
                 f"{errors[name]:.3g}",
@@ -76,6 +110,7 @@ def _judge_unseen_family(unseen: Figures) -> list[Target]:
     errors = {name: estimate(method["error"]) for name, method in unseen["methods"].items()}
     return [
         Target(
+            f"{name}/unseen",
             f"{label}'s error on a family of players kept out of training",
             f"below the frozen brain's {errors['frozen'].mean:.3g}",
             f"{errors[name]:.3g}",
@@ -97,6 +132,7 @@ def _judge_play(play: Figures) -> list[Target]:
         enough = play["players"] >= LEAST_PLAYERS_IN_PLAY
         targets.append(
             Target(
+                f"adapting/{other}",
                 f"hits in play, adapting against {label}, {play['players']} players",
                 f"at least {wanted} times, intervals apart",
                 f"{ratio:.3g} times" + ("" if apart else ", intervals overlap"),
@@ -109,6 +145,7 @@ def _judge_play(play: Figures) -> list[Target]:
 def _judge_engine(engine: Figures) -> Target:
     tick = engine["tick_msec"]
     return Target(
+        "engine",
         f"main-thread time per tick for {engine['agents']} agents",
         f"at most {TICK_MSEC:g} ms",
         f"median {tick['median']:.2f} ms, 99 of 100 ticks within {tick['p99']:.2f} ms",
