@@ -121,7 +121,31 @@ aa_instance *aa_new_instance(aa_class *of, GDExtensionObjectPtr object, GDExtens
 	return instance;
 }
 
+/* The arrays of agents that are being walked over just now. A script that is called on the way may free one of them. */
+typedef struct Walk {
+	aa_instance **agents;
+	int32_t count;
+	struct Walk *outer;
+} Walk;
+
+static Walk *walks;
+
+static void begin_walk(Walk *walk, aa_instance **agents, int32_t count) {
+	walk->agents = agents;
+	walk->count = count;
+	walk->outer = walks;
+	walks = walk;
+}
+
+static void end_walk(void) {
+	walks = walks->outer;
+}
+
 void aa_free_instance(aa_instance *instance) {
+	for (Walk *walk = walks; walk; walk = walk->outer)
+		for (int32_t i = 0; i < walk->count; ++i)
+			if (walk->agents[i] == instance)
+				walk->agents[i] = NULL;
 	variant_destroy(&instance->observation);
 	variant_destroy(&instance->action);
 	variant_destroy(&instance->self);
@@ -465,28 +489,34 @@ int64_t aa_variant_to_floats(const aa_variant *value, float *values, int64_t cap
 /* ---- the tick ----------------------------------------------------------------------------------------------------------------- */
 
 /* Calls a script's method and takes its answer as numbers. AA_NO_METHOD where no script defines it. */
-int64_t aa_call_for_floats(aa_instance *agent, const void *method, float *values, int64_t capacity) {
+static int64_t call_for_floats(GDExtensionObjectPtr object, const void *method, float *values, int64_t capacity) {
 	aa_variant answer;
 	GDExtensionCallError error;
 	error.error = GDEXTENSION_CALL_OK;
-	object_call_script_method(agent->object, method, NULL, 0, &answer, &error);
+	object_call_script_method(object, method, NULL, 0, &answer, &error);
 	int64_t size = error.error == GDEXTENSION_CALL_OK ? aa_variant_to_floats(&answer, values, capacity) : AA_NO_METHOD;
 	variant_destroy(&answer);
 	return size;
 }
 
-/* One row for each agent; `sizes` says how many numbers the agent gave, whether or not they fitted. */
 void aa_gather_observations(aa_instance **agents, int32_t count, const void *observe, int32_t size, float *rows, int64_t *sizes) {
+	Walk walk;
+	begin_walk(&walk, agents, count);
 	for (int32_t i = 0; i < count; ++i) {
-		sizes[i] = aa_call_for_floats(agents[i], observe, rows + (size_t)i * size, size);
-		if (sizes[i] == AA_NO_METHOD)
-			sizes[i] = aa_variant_to_floats(&agents[i]->observation, rows + (size_t)i * size, size);
+		float *row = rows + (size_t)i * size;
+		sizes[i] = agents[i] ? call_for_floats(agents[i]->object, observe, row, size) : AA_FREED;
+		if (sizes[i] == AA_NO_METHOD && agents[i])
+			sizes[i] = aa_variant_to_floats(&agents[i]->observation, row, size);
 	}
+	end_walk();
 }
 
 void aa_gather_measurements(aa_instance **agents, int32_t count, const void *measure, int32_t size, float *rows, int64_t *sizes) {
+	Walk walk;
+	begin_walk(&walk, agents, count);
 	for (int32_t i = 0; i < count; ++i)
-		sizes[i] = aa_call_for_floats(agents[i], measure, rows + (size_t)i * size, size);
+		sizes[i] = agents[i] ? call_for_floats(agents[i]->object, measure, rows + (size_t)i * size, size) : AA_FREED;
+	end_walk();
 }
 
 static void take_row(aa_instance *agent, const float *row, int32_t size, int is_category) {
@@ -515,13 +545,36 @@ static void take_row(aa_instance *agent, const float *row, int32_t size, int is_
 /* Every agent has its action before the first hears `decided`. */
 void aa_hand_out(aa_instance **agents, int32_t count, const void *emit_signal, const aa_variant *decided, const float *rows, int32_t size,
 		int is_category) {
+	Walk walk;
 	for (int32_t i = 0; i < count; ++i)
-		take_row(agents[i], rows + (size_t)i * size, size, is_category);
+		if (agents[i])
+			take_row(agents[i], rows + (size_t)i * size, size, is_category);
+	begin_walk(&walk, agents, count);
 	for (int32_t i = 0; i < count; ++i) {
-		aa_variant nothing;
+		aa_variant self, action, nothing;
 		GDExtensionCallError error;
-		const void *arguments[] = { decided, &agents[i]->action };
-		variant_call(&agents[i]->self, emit_signal, arguments, 2, &nothing, &error);
+		const void *arguments[] = { decided, &action };
+		if (!agents[i])
+			continue;
+		/* Copies: a receiver may free the agent. */
+		variant_new_copy(&self, &agents[i]->self);
+		variant_new_copy(&action, &agents[i]->action);
+		variant_call(&self, emit_signal, arguments, 2, &nothing, &error);
 		variant_destroy(&nothing);
+		variant_destroy(&action);
+		variant_destroy(&self);
+	}
+	end_walk();
+}
+
+/* NaN leaves a score as it is. */
+void aa_set_scores(aa_instance **agents, int32_t count, const double *errors, const double *confidences) {
+	for (int32_t i = 0; i < count; ++i) {
+		if (!agents[i])
+			continue;
+		if (!isnan(errors[i]))
+			agents[i]->prediction_error = errors[i];
+		if (!isnan(confidences[i]))
+			agents[i]->confidence = confidences[i];
 	}
 }

@@ -42,7 +42,7 @@ typedef struct {
 } aa_instance;
 
 /* How a row of numbers came out. */
-enum { AA_NOT_NUMBERS = -1, AA_NO_METHOD = -2 };
+enum { AA_NOT_NUMBERS = -1, AA_NO_METHOD = -2, AA_FREED = -3 };
 
 extern void *aa_library;
 int aa_load_interface(GDExtensionInterfaceGetProcAddress get_proc_address, GDExtensionClassLibraryPtr library);
@@ -65,9 +65,11 @@ void aa_destroy_typed(GDExtensionVariantType type, void *value);
 
 void aa_floats_to_variant(const float *values, int64_t count, aa_variant *result);
 int64_t aa_variant_to_floats(const aa_variant *value, float *values, int64_t capacity);
-int64_t aa_call_for_floats(aa_instance *agent, const void *method, float *values, int64_t capacity);
 
+/* What happens every tick, for agents that share a spec. `rows` has `size` numbers for each agent; `sizes` says how many the agent
+ * gave, or one of the codes above. An agent that a script frees on the way becomes NULL in `agents`. */
 void aa_gather_observations(aa_instance **agents, int32_t count, const void *observe, int32_t size, float *rows, int64_t *sizes);
 void aa_gather_measurements(aa_instance **agents, int32_t count, const void *measure, int32_t size, float *rows, int64_t *sizes);
 void aa_hand_out(aa_instance **agents, int32_t count, const void *emit_signal, const aa_variant *decided, const float *rows, int32_t size,
 		int is_category);
+void aa_set_scores(aa_instance **agents, int32_t count, const double *errors, const double *confidences);

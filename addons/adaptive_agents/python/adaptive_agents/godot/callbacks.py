@@ -17,7 +17,8 @@ from ..errors import AdaptiveAgentsError
 from . import register, variant
 from .declare import NativeObject
 from .engine import push_error
-from .native import ffi
+from .native import ffi, lib
+from .variant import EngineObject
 
 callables: list[tuple[str, Callable[[], None]]] = []
 """What the engine may call through a Callable, by index, each with a name for messages."""
@@ -46,13 +47,11 @@ variant.python_object = python_object
 
 
 def new_callable(name: str, function: Callable[[], None]) -> Any:
-    """A Variant with a Callable of `function`."""
-    from .native import lib
-
+    """A Callable of `function`, to give to the engine."""
     callables.append((name, function))
     result = variant.uninitialised_variant()
     lib.aa_new_callable(result, len(callables) - 1)
-    return variant.owned(result)
+    return EngineObject(variant.owned(result))
 
 
 @ffi.def_extern()
@@ -67,7 +66,7 @@ def aa_on_level(level: int, starting: int) -> None:
 def aa_on_create(class_index: int) -> Any:
     of = register.classes[class_index]
     try:
-        return register.create(of)
+        return register.create(of).native_pointer
     except Exception as error:  # the guard
         report(error, f"{of.__name__} (creation)")
         return ffi.NULL

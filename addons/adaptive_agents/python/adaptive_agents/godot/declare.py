@@ -21,8 +21,7 @@ from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from .native import ffi, lib
-from .variant import VariantType, call_variant, new_variant, string_name
+from .variant import VariantType, call_variant, new_variant
 
 Floats = Annotated[NDArray[np.float32], VariantType.PACKED_FLOAT32_ARRAY]
 Strings = Annotated[list[str], VariantType.PACKED_STRING_ARRAY]
@@ -30,6 +29,7 @@ Name = Annotated[str, VariantType.STRING_NAME]
 AnyValue = Annotated[Any, VariantType.NIL]
 
 T = TypeVar("T")
+N = TypeVar("N", bound="NativeObject")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Hint:
 
     @classmethod
     def enum(cls, values: type[IntEnum]) -> Self:
-        return cls(2, ",".join(f"{value.name.capitalize()}:{int(value)}" for value in values))
+        """A choice; ADAPTATION_OFF is shown as "Off"."""
+        return cls(2, ",".join(f"{value.name.partition('_')[2].capitalize()}:{int(value)}" for value in values))
 
     @classmethod
     def directory(cls) -> Self:
@@ -68,6 +69,7 @@ class Usage:
 class Exported(Generic[T]):
     """A property of the class. Without `get` the value is kept in the Python object; with `get` alone it is read only.
 
+    With `get` and `set` it is kept elsewhere. `native` properties are kept in the C half and read there (bridge.c).
     `changed` is called with the object after every assignment.
     """
 
@@ -81,16 +83,18 @@ class Exported(Generic[T]):
         hint: Hint | None = None,
         usage: int | None = None,
         get: Callable[[Any], T] | None = None,
+        set: Callable[[Any, T], None] | None = None,
         native: bool = False,
         writable: bool | None = None,
         changed: Callable[[Any], None] | None = None,
-        doc: str = "",
+        enum: type[IntEnum] | None = None,
     ) -> None:
-        self.kind, self.default, self.get, self.native, self.changed = kind, default, get, native, changed
+        self.kind, self.default, self.get, self.set = kind, default, get, set
+        self.native, self.changed = native, changed
         self.hint = hint or Hint()
-        self.writable = (get is None) if writable is None else writable
+        self.writable = (get is None or set is not None) if writable is None else writable
         self.usage = usage if usage is not None else (Usage.STORED_AND_EDITED if self.writable else Usage.READ_ONLY)
-        self.__doc__ = doc
+        self.enum = enum
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -111,9 +115,12 @@ class Exported(Generic[T]):
         return self.default if held is self else held
 
     def __set__(self, instance: NativeObject, value: T) -> None:
-        # A RefCounted object lives as long as somebody holds it.
-        instance.keep(self.slot, value)
-        instance.__dict__[self.slot] = value
+        if self.set is not None:
+            self.set(instance, value)
+        else:
+            # A RefCounted object lives as long as somebody holds it.
+            instance.keep(self.slot, value)
+            instance.__dict__[self.slot] = value
         if self.changed is not None:
             self.changed(instance)
 
@@ -190,6 +197,7 @@ class NativeObject:
     base: ClassVar[str] = ""
     notifications: ClassVar[tuple[int, ...]] = ()
     is_reference: ClassVar[bool] = False
+    is_exposed: ClassVar[bool] = True
     enums: ClassVar[tuple[type[IntEnum], ...]] = ()
 
     instance: Any
@@ -216,22 +224,18 @@ class NativeObject:
 
     def emit(self, signal: str, *arguments: object) -> None:
         """Emits one of this class's signals."""
-        call_variant(self.variant, "emit_signal", *arguments_of(signal, arguments))
+        call_variant(self.variant, "emit_signal", signal, *arguments)
 
     @property
     def variant(self) -> Any:
         """This object as a Variant."""
         return new_variant(self, VariantType.OBJECT)
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {ffi.cast('intptr_t', self.native_pointer):#x}>" if self else "<freed>"
 
+class Owner(Generic[N]):
+    """A new object, made by Python, and the first reference to it. Keep it until the engine or a property holds the object."""
 
-def arguments_of(signal: str, arguments: tuple[object, ...]) -> tuple[object, ...]:
-    return (signal, *arguments)
-
-
-__all__ = [
-    "AnyValue", "Exported", "Floats", "Group", "Hint", "Name", "NativeObject", "Signal", "Strings", "Usage",
-    "engine_method", "ffi", "lib", "method", "script_method", "static_method", "string_name",
-]  # fmt: skip
+    def __init__(self, made: N) -> None:
+        self.object = made
+        self.native_pointer = made.native_pointer
+        self._reference = new_variant(made, VariantType.OBJECT)

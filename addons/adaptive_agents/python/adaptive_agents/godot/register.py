@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from .declare import Exported, Group, Method, NativeObject, Signal
+from .declare import Exported, Group, Method, N, NativeObject, Owner, Signal
 from .native import ffi, lib
 from .variant import VariantType, new_string, string_name, to_python, write
 
@@ -23,6 +23,9 @@ methods: list[Callable[[Any, Any, Any], None]] = []
 """Every callable, by aa_method.index: called with (instance, arguments, result)."""
 method_names: list[str] = []
 """`Class.method` of each, for messages."""
+
+alive: set[NativeObject] = set()
+"""The Python half of every object that the engine has not freed yet."""
 
 _kept: list[Any] = []
 _descriptions: dict[type[NativeObject], Any] = {}
@@ -46,6 +49,8 @@ def type_of(annotation: Any) -> tuple[VariantType, str]:
     arguments = [part for part in get_args(annotation) if part is not type(None)]
     if len(arguments) == 1 and type(None) in get_args(annotation):
         return type_of(arguments[0])
+    if get_origin(annotation) is Owner:
+        return type_of(arguments[0])
     if isinstance(annotation, type) and issubclass(annotation, NativeObject):
         return VariantType.OBJECT, annotation.__name__
     return _PYTHON_TYPES[get_origin(annotation) or annotation], ""
@@ -66,6 +71,7 @@ class _Infos:
 
 DEFAULT_USAGE = 6
 ANY_USAGE = 6 | 131072  # PROPERTY_USAGE_NIL_IS_VARIANT
+ENUM_USAGE = 65536
 
 
 def _info(name: str, annotation: Any) -> tuple[str, VariantType, str, int, str, int]:
@@ -88,6 +94,7 @@ def register_class(of: type[NativeObject]) -> None:
             _add_virtual(of, described, mark)
     info = ffi.new("GDExtensionClassCreationInfo4 *")
     lib.aa_fill_class(info, described)
+    info.is_exposed = of.is_exposed
     lib.classdb_register_extension_class4(lib.aa_library, string_name(of.__name__), string_name(of.base), info)
     for values in of.enums:
         for value in values:
@@ -139,14 +146,14 @@ def _new_method(
     if result is not None:
         kind, class_name = type_of(result)
         method.returns_value, method.return_type = 1, int(kind)
-        method.returns_reference = bool(class_name) and result_is_reference(result)
+        method.returns_reference = bool(class_name) and _is_reference(result)
     methods.append(invoke)
     method_names.append(name)
     _kept.append(method)
     return method
 
 
-def result_is_reference(annotation: Any) -> bool:
+def _is_reference(annotation: Any) -> bool:
     parts = [annotation, *get_args(annotation)]
     return any(isinstance(part, type) and issubclass(part, NativeObject) and part.is_reference for part in parts)
 
@@ -230,14 +237,17 @@ def _add_property(of: type[NativeObject], item: Exported[Any]) -> None:
     if item.writable:
         _register_method(of, setter, {item.name: item.kind}, None, NORMAL_FLAG, fill(f"{item.name}=", assign, [kind], None))
     hint = (item.hint.kind, item.hint.text) if item.hint.kind else _info(item.name, item.kind)[3:5]
-    infos = _Infos([(item.name, kind, class_name, *hint, item.usage)])
+    usage = item.usage
+    if item.enum is not None:
+        class_name, usage = f"{of.__name__}.{item.enum.__name__}", usage | ENUM_USAGE
+    infos = _Infos([(item.name, kind, class_name, *hint, usage)])
     lib.classdb_register_extension_class_property(
         lib.aa_library, string_name(of.__name__), infos.array, string_name(setter), string_name(getter)
     )  # fmt: skip
 
 
-def create(of: type[NativeObject]) -> Any:
-    """A new object of the class, the engine half and the Python half; returns the engine's pointer."""
+def create(of: type[N]) -> N:
+    """A new object of the class, the engine's half and the Python half."""
     name = string_name(of.__name__)
     pointer = lib.classdb_construct_object2(string_name(of.base))
     instance = lib.aa_new_instance(_descriptions[of], pointer, name, not of.is_reference)
@@ -247,8 +257,11 @@ def create(of: type[NativeObject]) -> Any:
     instance.handle = made._handle
     alive.add(made)
     made.start()
-    return pointer
+    return made
 
 
-alive: set[NativeObject] = set()
-"""The Python half of every object that the engine has not freed yet."""
+def new(of: type[N]) -> Owner[N]:
+    """A new object of one of our classes, for Python's own use or to return to the engine."""
+    return Owner(create(of))
+
+

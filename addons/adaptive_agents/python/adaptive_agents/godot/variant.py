@@ -51,7 +51,7 @@ class VariantType(IntEnum):
 
 
 class EngineObject:
-    """An object of the engine's own. Keeps a RefCounted alive; a Node may be freed by the game at any time."""
+    """An object of the engine's own (or a Callable). Keeps a RefCounted alive; a Node may be freed by the game at any time."""
 
     def __init__(self, variant: Any) -> None:
         self.variant = variant
@@ -102,12 +102,12 @@ def new_variant(value: object, kind: int = VariantType.NIL) -> Any:
 
 def to_python(variant: Any) -> Any:
     """The Python value of a Variant."""
-    variant = ffi.cast("aa_variant *", variant)
     kind = lib.variant_get_type(variant)
     reader = _READERS.get(kind)
     if reader is None:
         raise TypeError(f"a value of Variant type {kind} is not understood here")
-    return reader(variant)
+    # The cast shares the memory but does not own it: `variant` must live as long.
+    return reader(ffi.cast("aa_variant *", variant))
 
 
 def write(value: object, result: Any, kind: int = VariantType.NIL) -> None:
@@ -181,7 +181,8 @@ def call_variant(variant: Any, method: str, *arguments: object) -> Any:
 
 
 def _size(variant: Any) -> int:
-    return int(_inner(call_variant(variant, "size"), "int64_t *")[0])
+    size: int = to_python(call_variant(variant, "size"))
+    return size
 
 
 def _read_bytes(variant: Any) -> bytes:

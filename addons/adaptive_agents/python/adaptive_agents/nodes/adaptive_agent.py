@@ -1,25 +1,181 @@
+"""AdaptiveAgent: the node under an enemy. It says what it sees and measures; what happens with that each tick is in crowd.py."""
+
 from __future__ import annotations
+
 from enum import IntEnum
-from ..godot.declare import *
+from typing import Any
+
+import numpy as np
+
+from ..errors import AdaptiveAgentsError, ObservationError, SpecError
+from ..godot import engine
+from ..godot.declare import (
+    AnyValue,
+    Exported,
+    Floats,
+    Group,
+    Hint,
+    NativeObject,
+    Signal,
+    Strings,
+    Usage,
+    engine_method,
+    method,
+    script_method,
+)
+from ..spec import Field, Spec, Target
+from .adaptive_brain import AdaptiveBrain
+from .hub import ENTER_TREE, EXIT_TREE, hub
+from .player_profile import PlayerProfile
+
+
+class Adaptation(IntEnum):
+    """Whose weights an agent predicts with: the brain's own, the player's, or (later) the agent's."""
+
+    ADAPTATION_OFF = 0
+    ADAPTATION_PLAYER = 1
+    ADAPTATION_INDIVIDUAL = 2
+
+
+class TargetKind(IntEnum):
+    """What is predicted: how a quantity changes over the horizon, or which class is there at its end."""
+
+    TARGET_VECTOR = 0
+    TARGET_CATEGORY = 1
+
+
+def _changed(agent: AdaptiveAgent) -> None:
+    """Something that decides how the agent takes part in the tick."""
+    agent.reported.clear()
+    hub.changed = True
+    agent.call_engine("update_configuration_warnings")
+
 
 class AdaptiveAgent(NativeObject, base="Node"):
-    class Adaptation(IntEnum):
-        ADAPTATION_OFF = 0
-        ADAPTATION_PLAYER = 1
-    enums = (Adaptation,)
-    enabled = Exported(bool, True)
-    decision_interval = Exported(int, 6, hint=Hint.range("1,60,1,or_greater,suffix:ticks"))
-    observation_fields = Exported(Strings, [])
+    """Predicts what the player does next, and fits the prediction to the player."""
+
+    notifications = (ENTER_TREE, EXIT_TREE)
+    enums = (Adaptation, TargetKind)
+
+    enabled = Exported(bool, True, changed=_changed)
+    brain = Exported(AdaptiveBrain, hint=Hint.resource("AdaptiveBrain"), changed=_changed)
+    profile = Exported(PlayerProfile, hint=Hint.resource("PlayerProfile"), changed=_changed)
+    adaptation = Exported(int, Adaptation.ADAPTATION_PLAYER, hint=Hint.enum(Adaptation), changed=_changed, enum=Adaptation)
+    decision_interval = Exported(int, 6, hint=Hint.range("1,60,1,or_greater,suffix:ticks"), changed=_changed)
+
+    recording = Group("Recording")
+    observation_fields = Exported(Strings, [], changed=_changed)
+    target_kind = Exported(int, TargetKind.TARGET_VECTOR, hint=Hint.enum(TargetKind), changed=_changed, enum=TargetKind)
+    target = Exported(str, "", changed=_changed)
+    horizon = Exported(int, 36, hint=Hint.range("1,240,1,or_greater,suffix:ticks"), changed=_changed)
+
     observation = Exported(Floats, native=True, usage=Usage.HIDDEN)
-    action = Exported(Floats, native=True, writable=False)
-    category = Exported(int, native=True, writable=False)
+    action = Exported(Floats, native=True, writable=False, usage=Usage.HIDDEN)
+    category = Exported(int, native=True, writable=False, usage=Usage.HIDDEN)
+    confidence = Exported(float, native=True, writable=False, usage=Usage.HIDDEN)
+    loss = Exported(float, native=True, writable=False, usage=Usage.HIDDEN)
+    prediction_error = Exported(float, native=True, writable=False, usage=Usage.HIDDEN)
+
     decided = Signal(action=Floats)
+    adapted = Signal(loss_before=float, loss_after=float)
+    failed = Signal(message=str)
+
+    def start(self) -> None:
+        self.episode = 0
+        self.has_failed = False
+        self.reported: set[str] = set()
+
+    # ---- what scripts define, and call
+
+    @script_method
+    def _observe(self) -> Floats:
+        """What the agent sees now."""
+
+    @script_method
+    def _measure(self) -> AnyValue:
+        """The quantity that is predicted: a number, a vector, or the index of a class."""
 
     @method
     def learn(self, observation: Floats, target: AnyValue) -> None:
-        print("learn", observation, target)
-    @script_method
-    def _observe(self) -> Floats: ...
+        """Gives one example of one's own: this target followed on this observation."""
+        hub.learn(self, observation, np.atleast_1d(np.asarray(target, np.float32)))
+
+    @method
+    def decide(self) -> None:
+        """Decides now, without waiting for the next interval."""
+        hub.decide(self)
+
+    @method
+    def end_episode(self) -> None:
+        """Ends a round for this agent: what it waits to measure is dropped."""
+        self.episode += 1
+        hub.end_episode_of(self)
+
     @engine_method
     def _get_configuration_warnings(self) -> Strings:
-        return ["none"]
+        warnings = []
+        if self.brain is None and not self.observation_fields:
+            warnings.append("Without a brain and without observation_fields this agent neither decides nor can be recorded.")
+        if self.brain is not None and self.brain.brain is None:
+            warnings.append(f"The brain cannot be used: {self.brain.error}")
+        if self.adaptation == Adaptation.ADAPTATION_INDIVIDUAL:
+            warnings.append("Individual adaptation comes with the next version; until then it works like Player.")
+        try:
+            self.current_spec(60)
+        except AdaptiveAgentsError as error:
+            warnings.append(str(error))
+        return warnings
+
+    # ---- for the tick
+
+    def notified(self, what: int) -> None:
+        if what == ENTER_TREE:
+            hub.add_agent(self)
+        else:
+            hub.remove_agent(self)
+
+    def current_spec(self, tick_rate_hz: int) -> Spec | None:
+        """What this agent observes and predicts: the brain's spec, which its own fields must fit; None without either.
+
+        Raises:
+            SpecError: its own fields are not written correctly, or differ from the brain's.
+        """
+        brain = self.brain.brain if self.brain is not None else None
+        if not self.observation_fields:
+            return brain.spec if brain else None
+        fields = tuple(Field.parse(text) for text in self.observation_fields)
+        if self.target:
+            target = Target.parse("category" if self.target_kind == TargetKind.TARGET_CATEGORY else "vector", self.target)
+        elif brain:
+            target = brain.spec.target
+        else:
+            raise SpecError(f"{self.label} has observation_fields but no target: write for example player_displacement[2]")
+        own = Spec(fields, target, brain.spec.horizon_ticks if brain else self.horizon, tick_rate_hz)
+        if brain:
+            brain.spec.check_fits(own, brain.label, self.label)
+        return own
+
+    @property
+    def label(self) -> str:
+        """For messages: "agent Archer3"."""
+        return f"agent {self.call_engine('get_name') or 'without a name'}"
+
+    def complain(self, kind: str, error: AdaptiveAgentsError) -> None:
+        """Reports a problem of this kind once, until the agent's settings change; the agent stays idle meanwhile."""
+        if kind not in self.reported:
+            self.reported.add(kind)
+            engine.push_error(str(error), f"AdaptiveAgent ({self.label})")
+            self.emit("failed", str(error))
+
+    def fail(self, message: str) -> None:
+        """After an exception in one of its callbacks: this agent stops, the game goes on."""
+        if not self.has_failed:
+            self.has_failed = True
+            self.enabled = False
+            self.emit("failed", message)
+
+    def call_engine(self, name: str, *arguments: object) -> Any:
+        return engine.call(self, name, *arguments)
+
+
+__all__ = ["Adaptation", "AdaptiveAgent", "ObservationError", "TargetKind"]

@@ -1,0 +1,60 @@
+"""Agents in a fixed order, and what goes to and from all of them in one crossing: observations, measurements, actions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .declare import NativeObject
+from .native import ffi, lib
+from .variant import VariantType, new_variant, string_name
+
+NOT_NUMBERS: int = lib.AA_NOT_NUMBERS
+NO_METHOD: int = lib.AA_NO_METHOD
+FREED: int = lib.AA_FREED
+
+
+class AgentRows:
+    """n agents. Valid until one of them is freed; an agent that is freed during one of the calls is left out by the next."""
+
+    def __init__(self, agents: Sequence[NativeObject]) -> None:
+        self._count = len(agents)
+        self._pointers = ffi.new("aa_instance *[]", [agent.instance for agent in agents])
+        self._observe, self._measure = string_name("_observe"), string_name("_measure")
+        self._emit_signal = string_name("emit_signal")
+        self._decided = new_variant("decided", VariantType.STRING_NAME)
+
+    def observe(self, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """What each agent observes: rows (n, size), and how many numbers each gave (n,).
+
+        A row is filled only where that number is `size`. It is NOT_NUMBERS where the answer is no row of numbers.
+        """
+        return self._gather(lib.aa_gather_observations, self._observe, size)
+
+    def measure(self, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """What each agent measures, as `observe`; NO_METHOD where the agent has no `_measure`."""
+        return self._gather(lib.aa_gather_measurements, self._measure, size)
+
+    def hand_out(self, rows: NDArray[np.float32], *, is_category: bool) -> None:
+        """Gives each agent its row (n, size) as `action`, and emits `decided`."""
+        rows = np.ascontiguousarray(rows, np.float32)
+        lib.aa_hand_out(
+            self._pointers, self._count, self._emit_signal, self._decided,
+            ffi.from_buffer("float[]", rows), rows.shape[1], is_category,
+        )  # fmt: skip
+
+    def set_scores(self, errors: NDArray[np.float64], confidences: NDArray[np.float64]) -> None:
+        """Gives each agent its `prediction_error` and `confidence`; NaN leaves one as it is."""
+        lib.aa_set_scores(
+            self._pointers, self._count, ffi.from_buffer("double[]", errors), ffi.from_buffer("double[]", confidences)
+        )  # fmt: skip
+
+    def _gather(self, function: object, method: object, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        rows = np.zeros((self._count, size), np.float32)
+        sizes = np.empty(self._count, np.int64)
+        function(  # type: ignore[operator]  # one of two functions of cffi's lib, which has no types
+            self._pointers, self._count, method, size, ffi.from_buffer("float[]", rows), ffi.from_buffer("int64_t[]", sizes)
+        )  # fmt: skip
+        return rows, sizes

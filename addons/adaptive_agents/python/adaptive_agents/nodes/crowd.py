@@ -1,0 +1,298 @@
+"""A crowd: all agents that share a brain and a spec. One tick of theirs is a fixed number of crossings and NumPy calls.
+
+    measure   what must be known now: the targets of observations made a horizon ago, and where new ones start from
+    mature    pairs of then and now: to the players' memories, to the recorders, to the running errors
+    observe   the agents whose interval has come
+    predict   one onnxruntime run for all of them
+    hand out  `action` and `decided`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..brain import Brain
+from ..decisions import DecisionBatch
+from ..errors import ObservationError
+from ..godot.rows import FREED, NO_METHOD, NOT_NUMBERS, AgentRows
+from ..labels import MaturedLabels, PendingLabels
+from ..prediction_error import RunningPredictionError
+from ..profile import BrainMemory
+from ..spec import Spec
+
+if TYPE_CHECKING:
+    from .adaptive_agent import AdaptiveAgent
+    from .session_recorder import SessionRecorder
+
+Slots = NDArray[np.intp]
+
+
+class Crowd:
+    """The agents of one brain (or of none, while recording for the first one), by slot."""
+
+    def __init__(self, spec: Spec, brain: Brain | None) -> None:
+        self.spec = spec
+        self.brain = brain
+        self.is_category = spec.target.kind == "category"
+        self.name = brain.label if brain else "the recorder"
+        self.agents: list[AdaptiveAgent | None] = []
+        self.episodes = np.zeros(0, np.int32)
+        self.changed = False
+        self._labels = PendingLabels(spec)
+        self._errors = RunningPredictionError(spec)
+        self._sizes = RunningPredictionError(spec)  # of predicting no change: what the confidence compares with
+        self._batch = DecisionBatch(brain) if brain else None
+        self._slot_of: dict[AdaptiveAgent, int] = {}
+        self._memory_of: list[BrainMemory | None] = []
+        self._recorders: list[tuple[SessionRecorder, NDArray[np.int32]]] = []
+        self._intervals = np.zeros(0, np.int64)
+        self._rows: dict[bytes, AgentRows] = {}
+
+    # ---- who is in it
+
+    def set_members(
+        self,
+        agents: Sequence[AdaptiveAgent],
+        memories: Sequence[BrainMemory | None],
+        recorders: Sequence[tuple[SessionRecorder, Sequence[AdaptiveAgent]]],
+    ) -> None:
+        """Says who belongs to it now. An agent that stays keeps its slot, and what it waits to measure."""
+        for agent in [agent for agent in self._slot_of if agent not in set(agents)]:
+            self._leave(agent)
+        for agent in agents:
+            if agent not in self._slot_of:
+                self._enter(agent)
+        count = len(self.agents)
+        self._intervals = np.zeros(count, np.int64)
+        self._memory_of = [None] * count
+        for agent, memory in zip(agents, memories, strict=True):
+            slot = self._slot_of[agent]
+            self._intervals[slot] = max(1, agent.decision_interval)
+            self._memory_of[slot] = memory
+            self.episodes[slot] = agent.episode
+        self._recorders = []
+        for recorder, recorded in recorders:
+            numbers = np.full(count, -1, np.int32)
+            for agent in recorded:
+                if agent in self._slot_of:
+                    numbers[self._slot_of[agent]] = recorder.number_of(agent)
+            self._recorders.append((recorder, numbers))
+        self._rows.clear()
+        self._plans: dict[bytes, tuple[list[BrainMemory | None], NDArray[np.intp]]] = {}
+        self.changed = False
+
+    @property
+    def memories(self) -> list[BrainMemory]:
+        """The players' memories that its agents adapt, each once."""
+        return list(dict.fromkeys(memory for memory in self._memory_of if memory is not None))
+
+    def agents_of(self, memory: BrainMemory) -> list[AdaptiveAgent]:
+        """The agents that use the weights of a memory."""
+        return [
+            agent for agent, own in zip(self.agents, self._memory_of, strict=True) if agent is not None and own is memory
+        ]
+
+    def _enter(self, agent: AdaptiveAgent) -> None:
+        slot = self.agents.index(None) if None in self.agents else len(self.agents)
+        if slot == len(self.agents):
+            self.agents.append(None)
+            self.episodes = np.append(self.episodes, np.int32(0))
+        self.agents[slot] = agent
+        self._slot_of[agent] = slot
+        self._errors.reset(slot)
+        self._sizes.reset(slot)
+
+    def _leave(self, agent: AdaptiveAgent) -> None:
+        slot = self._slot_of.pop(agent)
+        self.agents[slot] = None
+        self._labels.end_episode(slot)
+
+    @property
+    def runs(self) -> int:
+        """How often onnxruntime was called for a decision."""
+        return self._batch.runs if self._batch else 0
+
+    # ---- what happens to single agents
+
+    def end_episode(self, agent: AdaptiveAgent) -> None:
+        """What the agent waits to measure is dropped."""
+        if agent in self._slot_of:
+            self._labels.end_episode(self._slot_of[agent])
+            self.episodes[self._slot_of[agent]] = agent.episode
+
+    def learn(self, agent: AdaptiveAgent, tick: int, observation: NDArray[np.float32], target: NDArray[np.float32]) -> None:
+        """Takes an example that the game made itself.
+
+        Raises:
+            ObservationError: a size is wrong, or a value is not finite.
+        """
+        self.spec.check_observation(observation, self.name, agent.label)
+        self.spec.check_target(target, agent.label)
+        slots = np.array([self._slot_of[agent]], np.intp)
+        nothing = np.full((1, self.spec.target.size), np.nan, np.float32)
+        self._spread(MaturedLabels(tick, slots, observation[None], target[None], nothing))
+
+    def decide(self, agent: AdaptiveAgent, tick: int) -> None:
+        """One agent decides now."""
+        slots = np.array([self._slot_of[agent]], np.intp)
+        self._decide(tick, slots, self._measure(slots) if self._starts_from_measurement else None)
+
+    # ---- the tick
+
+    def tick(self, tick: int) -> None:
+        """Everything that is due at this tick."""
+        deciding = np.flatnonzero((self._intervals > 0) & (tick % np.maximum(self._intervals, 1) == 0))
+        waiting = self._labels.due(tick)
+        wanted = np.union1d(deciding, waiting) if self._starts_from_measurement else waiting
+        measured = self._measure(wanted) if len(wanted) else None
+        if self.changed:
+            return
+        if measured is not None and len(waiting):
+            slots = waiting[measured[1][waiting]]
+            labels = self._labels.mature(tick, slots, measured[0][slots])
+            if len(labels.slots):
+                self._spread(labels)
+        if len(deciding):
+            self._decide(tick, deciding, measured)
+
+    @property
+    def _starts_from_measurement(self) -> bool:
+        return not self.is_category
+
+    def _measure(self, slots: Slots) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """By slot: what was measured, and whether it can be used."""
+        columns = self.spec.target_columns
+        rows, sizes = self._rows_of(slots).measure(columns)
+        good = (sizes == columns) & np.isfinite(rows).all(axis=1)
+        if self.is_category:
+            good &= (rows[:, 0] >= 0) & (rows[:, 0] < self.spec.target.size) & (rows[:, 0] == np.floor(rows[:, 0]))
+        if not good.all():
+            for index in np.flatnonzero(~good & (sizes != NO_METHOD) & (sizes != FREED)):
+                self._complain_of_measurement(slots[index], rows[index], int(sizes[index]))
+        measurements = np.zeros((len(self.agents), columns), np.float32)
+        usable = np.zeros(len(self.agents), bool)
+        measurements[slots], usable[slots] = rows, good
+        return measurements, usable
+
+    def _decide(self, tick: int, slots: Slots, measured: tuple[NDArray[np.float32], NDArray[np.bool_]] | None) -> None:
+        size = self.spec.observation_size
+        observations, sizes = self._rows_of(slots).observe(size)
+        if self.changed:
+            return
+        good = (sizes == size) & np.isfinite(observations).all(axis=1)
+        if not good.all():
+            for index in np.flatnonzero(~good & (sizes != FREED)):
+                self._complain_of_observation(slots[index], observations[index], int(sizes[index]))
+            if self.changed:
+                return
+            slots, observations = slots[good], observations[good]
+        if not len(slots):
+            return
+        predictions = None
+        if self._batch is not None:
+            memories, profiles = self._plan(slots)
+            params = [memory.fast_params if memory is not None else self._batch.brain.init_params for memory in memories]
+            predictions = self._batch.run(observations, profiles, params)
+        self._wait(tick, slots, observations, measured, predictions)
+        if predictions is not None:
+            self._rows_of(slots).hand_out(predictions, is_category=self.is_category)
+
+    def _wait(
+        self,
+        tick: int,
+        slots: Slots,
+        observations: NDArray[np.float32],
+        measured: tuple[NDArray[np.float32], NDArray[np.bool_]] | None,
+        predictions: NDArray[np.float32] | None,
+    ) -> None:
+        """Remembers what was seen and predicted until its horizon."""
+        if measured is None:
+            self._labels.observe(tick, slots, observations, None, predictions)
+            return
+        usable = measured[1][slots]
+        if not usable.all():
+            slots, observations = slots[usable], observations[usable]
+            predictions = predictions[usable] if predictions is not None else None
+        self._labels.observe(tick, slots, observations, measured[0][slots], predictions)
+
+    def _spread(self, labels: MaturedLabels) -> None:
+        """Gives labelled observations to the players' memories, to the recorders, and to the running errors."""
+        memories, profiles = self._plan(labels.slots)
+        for index, memory in enumerate(memories):
+            if memory is None:
+                continue
+            if len(memories) == 1:
+                memory.support.append(labels.observations, labels.targets)
+            else:
+                own = profiles == index
+                memory.support.append(labels.observations[own], labels.targets[own])
+        for recorder, numbers in self._recorders:
+            own_numbers = numbers[labels.slots]
+            recorded = own_numbers >= 0
+            if recorded.all():
+                recorder.take(self, labels, own_numbers)
+            elif recorded.any():
+                part = MaturedLabels(
+                    labels.tick, labels.slots[recorded], labels.observations[recorded], labels.targets[recorded],
+                    labels.predictions[recorded],
+                )  # fmt: skip
+                recorder.take(self, part, own_numbers[recorded])
+        if self._batch is not None:
+            self._score(labels)
+
+    def _score(self, labels: MaturedLabels) -> None:
+        self._errors.update(labels.slots, labels.predictions, labels.targets)
+        errors = np.array([self._errors[slot] for slot in labels.slots])
+        confidences = np.full(len(errors), np.nan)
+        if not self.is_category:
+            # How much better than to assume that nothing changes.
+            self._sizes.update(labels.slots, np.zeros_like(labels.targets), labels.targets)
+            sizes = np.array([self._sizes[slot] for slot in labels.slots])
+            confidences = np.clip(1 - errors / np.maximum(sizes, 1e-12), 0, 1)
+        self._rows_of(labels.slots).set_scores(errors, confidences)
+
+    def _rows_of(self, slots: Slots) -> AgentRows:
+        key = slots.tobytes()
+        rows = self._rows.get(key)
+        if rows is None:
+            rows = self._rows[key] = AgentRows([agent for slot in slots if (agent := self.agents[slot]) is not None])
+        return rows
+
+    def _plan(self, slots: Slots) -> tuple[list[BrainMemory | None], NDArray[np.intp]]:
+        """The memories (None: the brain's own weights) of these agents, each once, and which of them each agent uses."""
+        key = slots.tobytes()
+        plan = self._plans.get(key)
+        if plan is None:
+            own = [self._memory_of[slot] for slot in slots]
+            memories = list(dict.fromkeys(own))
+            plan = self._plans[key] = memories, np.array([memories.index(memory) for memory in own], np.intp)
+        return plan
+
+    def _complain_of_observation(self, slot: int, row: NDArray[np.float32], size: int) -> None:
+        agent = self.agents[slot]
+        if agent is None or "observation" in agent.reported:
+            return
+        try:
+            if size == NOT_NUMBERS:
+                raise ObservationError(
+                    f"{self.name} expects {self.spec.describe_observation()}, {agent.label} gave no row of numbers: "
+                    "return a PackedFloat32Array from _observe()"
+                )
+            self.spec.check_observation(row if size == len(row) else np.zeros(size, np.float32), self.name, agent.label)
+        except ObservationError as error:
+            agent.complain("observation", error)
+
+    def _complain_of_measurement(self, slot: int, row: NDArray[np.float32], size: int) -> None:
+        agent = self.agents[slot]
+        if agent is None or "measurement" in agent.reported:
+            return
+        needed = f"{self.spec.target_columns} finite number" + ("s" if self.spec.target_columns > 1 else "")
+        if self.is_category:
+            needed = f"a whole number from 0 to {self.spec.target.size - 1}"
+        gave = "no number" if size == NOT_NUMBERS else f"{size} numbers" if size != len(row) else str(row.tolist())
+        message = f"target {self.spec.target} needs {needed} from _measure(), {agent.label} gave {gave}"
+        agent.complain("measurement", ObservationError(message))

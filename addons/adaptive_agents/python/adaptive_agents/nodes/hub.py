@@ -1,0 +1,274 @@
+"""The hub: which agents and recorders there are, and what happens between two ticks.
+
+Nodes report here when they enter and leave the tree. The engine's `physics_frame` drives `tick`: results of adaptation are taken
+over, every crowd has its tick, and new adaptations are handed to the worker.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..adaptation import AdaptationSettings, AdaptationWorker, apply, submit_due
+from ..brain import Brain
+from ..errors import AdaptiveAgentsError, BrainError, ProfileError
+from ..godot import engine
+from ..godot.callbacks import new_callable, report
+from ..godot.register import new
+from ..profile import BrainMemory
+from ..spec import Spec
+from .crowd import Crowd
+
+OFF = 0  # Adaptation.ADAPTATION_OFF
+
+if TYPE_CHECKING:
+    from .adaptive_agent import AdaptiveAgent
+    from .player_profile import PlayerProfile
+    from .session_recorder import SessionRecorder
+
+ENTER_TREE, EXIT_TREE = 10, 11
+TICKS_REMEMBERED = 6000
+
+
+class Hub:
+    """Everything that belongs to the running game as a whole."""
+
+    def __init__(self) -> None:
+        self.agents: dict[AdaptiveAgent, None] = {}
+        self.recorders: dict[SessionRecorder, None] = {}
+        self.changed = False
+        """Whether somebody came, went or was set differently since the last tick."""
+        self.seed = 0
+        self.game_build = ""
+        self.tick_rate_hz = 60
+        self.settings = AdaptationSettings()
+        self.worker = AdaptationWorker()
+        self.default_profile: PlayerProfile | None = None
+        self._crowds: dict[tuple[Brain | None, Spec], Crowd] = {}
+        self._crowd_of: dict[AdaptiveAgent, Crowd] = {}
+        self._tick = 0
+        self._is_connected = False
+        self._adaptations = 0
+        self._rejected = 0
+        self._runs_before = 0
+        self._tick_usec: deque[float] = deque(maxlen=TICKS_REMEMBERED)
+
+    # ---- who is there
+
+    def add_agent(self, agent: AdaptiveAgent) -> None:
+        if self._begin(agent):
+            self.agents[agent] = None
+            self.changed = True
+
+    def remove_agent(self, agent: AdaptiveAgent) -> None:
+        if agent in self.agents:
+            del self.agents[agent]
+            self._forget(agent)
+
+    def add_recorder(self, recorder: SessionRecorder) -> None:
+        if self._begin(recorder):
+            self.recorders[recorder] = None
+            self.changed = True
+
+    def remove_recorder(self, recorder: SessionRecorder) -> None:
+        self.recorders.pop(recorder, None)
+        self.changed = True
+
+    def _begin(self, node: Any) -> bool:
+        """Connects to the engine's ticks at the first node. False in the editor, where nothing runs."""
+        if engine.is_editor():
+            return False
+        if not self._is_connected:
+            self._is_connected = True
+            self.tick_rate_hz = engine.call(engine.singleton("Engine"), "get_physics_ticks_per_second")
+            settings = engine.singleton("ProjectSettings")
+            name = engine.call(settings, "get_setting", "application/config/name", "")
+            version = engine.call(settings, "get_setting", "application/config/version", "")
+            self.game_build = f"{name} {version}".strip()
+            tree = engine.call(node, "get_tree")
+            engine.call(tree, "connect", "physics_frame", new_callable("AdaptiveAgents (tick)", self.tick))
+        return True
+
+    def _forget(self, agent: AdaptiveAgent) -> None:
+        crowd = self._crowd_of.pop(agent, None)
+        if crowd is not None:
+            crowd.changed = True
+        self.changed = True
+
+    # ---- the tick
+
+    def tick(self) -> None:
+        """One physics tick. Called by the engine before the nodes' own _physics_process."""
+        began = time.perf_counter_ns()
+        self._take_over()
+        if self.changed:
+            self._arrange()
+        for crowd in list(self._crowds.values()):
+            try:
+                crowd.tick(self._tick)
+            except Exception as error:  # one crowd must not stop the others
+                report(error, f"AdaptiveAgents (tick of {crowd.name})")
+                for agent in [agent for agent in crowd.agents if agent is not None]:
+                    agent.fail(str(error))
+        memories = dict.fromkeys(memory for crowd in self._crowds.values() for memory in crowd.memories)
+        if memories:
+            submit_due(self.worker, list(memories), self._tick, self.settings)
+        self._tick += 1
+        self._tick_usec.append((time.perf_counter_ns() - began) / 1000)
+
+    def _take_over(self) -> None:
+        """Takes the weights that the worker finished since the last tick."""
+        for outcome in self.worker.poll():
+            self._adaptations += 1
+            if outcome.error is not None:
+                report(outcome.error, "AdaptiveAgents (adaptation)")
+            if not apply(outcome):
+                self._rejected += 1
+                continue
+            for crowd in self._crowds.values():
+                for agent in crowd.agents_of(outcome.memory):
+                    agent.instance.loss = outcome.loss_after
+                    agent.emit("adapted", outcome.loss_before, outcome.loss_after)
+
+    def _arrange(self) -> None:
+        """Puts every agent into the crowd of its brain and spec."""
+        self.changed = False
+        members: dict[tuple[Brain | None, Spec], list[tuple[AdaptiveAgent, BrainMemory | None]]] = {}
+        for agent in self.agents:
+            try:
+                key = self._key(agent)
+                if key is not None:
+                    members.setdefault(key, []).append((agent, self._memory(agent, key[0])))
+            except AdaptiveAgentsError as error:
+                agent.complain("settings", error)
+        below = self._recorded_agents()
+        before, self._crowds = self._crowds, {}
+        self._crowd_of = {}
+        for key, entries in members.items():
+            crowd = before.get(key) or Crowd(key[1], key[0])
+            agents = [agent for agent, _ in entries]
+            crowd.set_members(agents, [memory for _, memory in entries], below)
+            self._crowds[key] = crowd
+            self._crowd_of.update(dict.fromkeys(agents, crowd))
+
+    def _key(self, agent: AdaptiveAgent) -> tuple[Brain | None, Spec] | None:
+        if not agent.enabled or agent.has_failed:
+            return None
+        if agent.brain is not None and agent.brain.brain is None:
+            raise BrainError(f"{agent.label} stays idle: {agent.brain.error}")
+        brain = agent.brain.brain if agent.brain is not None else None
+        spec = agent.current_spec(self.tick_rate_hz)
+        return None if spec is None else (brain, spec)
+
+    def _memory(self, agent: AdaptiveAgent, brain: Brain | None) -> BrainMemory | None:
+        if brain is None or agent.adaptation == OFF:
+            return None
+        profile = (agent.profile or self.current_profile).profile
+        try:
+            return profile.memory_for(brain)
+        except ProfileError as error:
+            agent.complain("profile", error)
+            profile.forget(brain)
+            return profile.memory_for(brain)
+
+    def _recorded_agents(self) -> list[tuple[SessionRecorder, list[AdaptiveAgent]]]:
+        """For each recorder that records: the agents below its parent."""
+        active = [recorder for recorder in self.recorders if recorder.recording]
+        if not active:
+            return []
+        paths = {agent: engine.call(agent, "get_path") for agent in self.agents}
+        found = []
+        for recorder in active:
+            above = engine.call(recorder, "get_path").rpartition("/")[0] + "/"
+            found.append((recorder, [agent for agent, path in paths.items() if path.startswith(above)]))
+        return found
+
+    # ---- what nodes ask for
+
+    @property
+    def current_profile(self) -> PlayerProfile:
+        """The profile of agents that have none of their own."""
+        from .adaptive_agents import AdaptiveAgents
+        from .player_profile import PlayerProfile
+
+        owner = AdaptiveAgents.the_one
+        if owner.current_profile is None:
+            made = new(PlayerProfile)
+            owner.current_profile = made.object
+        return owner.current_profile
+
+    def crowd_of(self, agent: AdaptiveAgent) -> Crowd | None:
+        """The agent's crowd, with everything that changed since the last tick."""
+        if self.changed:
+            self._arrange()
+        return self._crowd_of.get(agent)
+
+    def learn(self, agent: AdaptiveAgent, observation: NDArray[np.float32], target: NDArray[np.float32]) -> None:
+        crowd = self.crowd_of(agent)
+        if crowd is None:
+            return
+        try:
+            crowd.learn(agent, self._tick, observation, target)
+        except AdaptiveAgentsError as error:
+            agent.complain("learn", error)
+
+    def decide(self, agent: AdaptiveAgent) -> None:
+        crowd = self.crowd_of(agent)
+        if crowd is not None:
+            crowd.decide(agent, self._tick)
+
+    def end_episode_of(self, agent: AdaptiveAgent) -> None:
+        crowd = self._crowd_of.get(agent)
+        if crowd is not None:
+            crowd.end_episode(agent)
+
+    def end_episode(self) -> None:
+        """Ends the round for everybody: pending measurements are dropped, and every memory in use takes its slow step."""
+        for agent in self.agents:
+            agent.end_episode()
+        for memory in {memory for crowd in self._crowds.values() for memory in crowd.memories}:
+            memory.end_episode(self.settings.meta_step_size)
+
+    def statistics(self) -> dict[str, Any]:
+        """What the addon did, and what it cost on the main thread, since the last reset."""
+        times = np.array(self._tick_usec) if self._tick_usec else np.zeros(1)
+        return {
+            "ticks": len(self._tick_usec),
+            "tick_usec_last": float(times[-1]),
+            "tick_usec_median": float(np.median(times)),
+            "tick_usec_p99": float(np.percentile(times, 99)),
+            "tick_usec_max": float(times.max()),
+            "agents": len(self.agents),
+            "runs": self._runs() - self._runs_before,
+            "adaptations": self._adaptations,
+            "rejected": self._rejected,
+        }
+
+    def _runs(self) -> int:
+        return sum(crowd.runs for crowd in self._crowds.values())
+
+    def reset_statistics(self) -> None:
+        self._tick_usec.clear()
+        self._adaptations = self._rejected = 0
+        self._runs_before = self._runs()
+
+    def set_synchronous(self, synchronous: bool) -> None:
+        if synchronous != self.worker.synchronous:
+            self.worker.close()
+            self._take_over()
+            self.worker = AdaptationWorker(synchronous=synchronous)
+
+    def close(self) -> None:
+        """Lets go of everything; called when the engine exits."""
+        self.worker.close()
+        self.agents.clear()
+        self.recorders.clear()
+        self._crowds.clear()
+        self._crowd_of.clear()
+
+
+hub = Hub()

@@ -1,0 +1,65 @@
+"""PlayerProfile: what the game remembers of one player, for all brains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..adaptation import AdaptationSettings
+from ..errors import AdaptiveAgentsError, ProfileError
+from ..godot import engine
+from ..godot.declare import Exported, NativeObject, Owner, method, static_method
+from ..godot.register import new
+from ..profile import Profile, set_aside
+
+
+class PlayerProfile(NativeObject, base="Resource", is_reference=True):
+    """The adapted weights and the newest examples of one player."""
+
+    examples = Exported(int, get=lambda self: self.profile.examples)
+
+    def start(self) -> None:
+        self.profile = Profile()
+
+    def _get_player_id(self) -> str:
+        return self.profile.player_id
+
+    def _set_player_id(self, player_id: str) -> None:
+        self.profile.player_id = player_id
+
+    player_id = Exported(str, "", get=_get_player_id, set=_set_player_id)
+
+    @staticmethod
+    @static_method
+    def load_profile(path: str) -> Owner[PlayerProfile]:
+        """Reads a `.profile`. A missing file gives a new profile; one that cannot be used is moved aside, never overwritten."""
+        made = new(PlayerProfile)
+        file = Path(engine.absolute_path(path))
+        if not file.exists():
+            return made
+        try:
+            made.object.profile = Profile.load(file)
+        except ProfileError as error:
+            engine.push_error(f"{error} (the file is kept as '{set_aside(file)}')", "PlayerProfile.load_profile")
+        return made
+
+    @method
+    def save(self, path: str) -> bool:
+        """Writes the profile; true where that worked. The old file stays whole until the new one is on the disk."""
+        try:
+            file = Path(engine.absolute_path(path))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self.profile.save(file)
+        except (AdaptiveAgentsError, OSError) as error:
+            engine.push_error(f"{error}", "PlayerProfile.save")
+            return False
+        return True
+
+    @method
+    def reset(self) -> None:
+        """Forgets the player: every brain starts from its own weights again."""
+        self.profile.reset()
+
+    @method
+    def end_episode(self) -> None:
+        """Ends a round: the slow weights move a little towards what this round showed."""
+        self.profile.end_episode(AdaptationSettings().meta_step_size)

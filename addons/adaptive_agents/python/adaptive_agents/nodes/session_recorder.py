@@ -1,0 +1,121 @@
+"""SessionRecorder: writes what every agent below its parent sees, and what came of it, to `.session` files."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import SessionError
+from ..godot import engine
+from ..godot.declare import Exported, Hint, NativeObject, Signal, Strings, engine_method, method
+from ..session import SessionHeader
+from ..spec import Spec
+from .hub import ENTER_TREE, EXIT_TREE, hub
+from .recording import SessionFile
+
+if TYPE_CHECKING:
+    from ..labels import MaturedLabels
+    from .adaptive_agent import AdaptiveAgent
+    from .crowd import Crowd
+
+
+def _changed(recorder: SessionRecorder) -> None:
+    hub.changed = True
+    if not recorder.recording:
+        recorder.save()
+
+
+class SessionRecorder(NativeObject, base="Node"):
+    """Records every AdaptiveAgent below its parent."""
+
+    notifications = (ENTER_TREE, EXIT_TREE)
+
+    recording = Exported(bool, True, changed=_changed)
+    player_id = Exported(str, "player", changed=lambda recorder: recorder.player_changed())
+    directory = Exported(str, "user://sessions", hint=Hint.directory())
+    max_megabytes = Exported(float, 64.0, hint=Hint.range("0.1,1024,0.1,or_greater,suffix:MB"))
+    seed = Exported(int, 0)
+
+    session_saved = Signal(path=str)
+
+    def start(self) -> None:
+        self.files: dict[Spec, SessionFile] = {}
+        self.numbers: dict[AdaptiveAgent, int] = {}
+        self.first_tick: int | None = None
+        self.gave_up = False
+
+    def notified(self, what: int) -> None:
+        if what == ENTER_TREE:
+            hub.add_recorder(self)
+        else:
+            self.save()
+            hub.remove_recorder(self)
+
+    def player_changed(self) -> None:
+        """Another player's examples go to another file."""
+        self.save()
+
+    @method
+    def save(self) -> str:
+        """Finishes the session: everything is on the disk when this returns. The path of the (last) file; the next example begins another."""
+        path = ""
+        for file in self.files.values():
+            try:
+                file.close()
+            except SessionError as error:
+                engine.push_error(str(error), "SessionRecorder.save")
+            path = str(file.path)
+            self.emit("session_saved", path)
+        self.files.clear()
+        self.numbers.clear()
+        self.first_tick, self.gave_up = None, False
+        return path
+
+    @engine_method
+    def _get_configuration_warnings(self) -> Strings:
+        return [] if self.directory else ["Set a directory, for example user://sessions."]
+
+    # ---- for the tick
+
+    def take(self, crowd: Crowd, labels: MaturedLabels, numbers: object) -> None:
+        """Records labelled observations of agents; `numbers` are the agents' numbers in this session."""
+        if self.first_tick is None:
+            self.first_tick = labels.tick
+        file = self.files.get(crowd.spec) or self._new_file(crowd.spec)
+        if file is None:
+            return
+        file.put(labels.tick - self.first_tick, numbers, crowd.episodes[labels.slots], labels.observations, labels.targets)
+        if file.problem:
+            engine.push_error(file.take_problem(), "SessionRecorder")
+        if file.bytes_written > self.max_megabytes * 1e6:
+            engine.push_warning(
+                f"session '{file.path}' has reached {self.max_megabytes:g} MB (max_megabytes): recording stops"
+            )
+            self.recording = False
+
+    def number_of(self, agent: AdaptiveAgent) -> int:
+        """The agent's number in this session, given at the first call."""
+        return self.numbers.setdefault(agent, len(self.numbers))
+
+    def _new_file(self, spec: Spec) -> SessionFile | None:
+        if self.gave_up:
+            return None
+        folder = Path(engine.absolute_path(self.directory))
+        now = datetime.now(UTC)
+        header = SessionHeader(
+            spec=spec,
+            player_id=self.player_id,
+            seed=self.seed or hub.seed,
+            game_build=hub.game_build,
+            started_at=now.isoformat(timespec="seconds"),
+        )
+        stem = f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', self.player_id) or 'player'}-{now:%Y%m%d-%H%M%S}"
+        try:
+            file = self.files[spec] = SessionFile.create(folder, stem, header)
+        except SessionError as error:
+            self.gave_up = True
+            engine.push_error(f"{error}; nothing is recorded until then", "SessionRecorder")
+            return None
+        return file
