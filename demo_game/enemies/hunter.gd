@@ -19,6 +19,11 @@ func begin(arena: Arena) -> void:
 	reload_sec = 1.0
 
 
+## Whether it is after the player; false while it rests.
+func hunts() -> bool:
+	return reload_sec <= 0.0
+
+
 ## Cuts off the player's way; after a catch it bounces back and rests.
 func advance(arena: Arena) -> void:
 	if reload_sec > 0.0:

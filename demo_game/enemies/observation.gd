@@ -3,7 +3,8 @@ extends RefCounted
 ## What an enemy goes by when it predicts the player: only what a watching person could see.
 ##
 ## There is no history in it: habits show in time, so they have to be learned in play.
-## Numbers are brought to about -1 to 1.
+## Numbers are brought to about -1 to 1. What is not there (no arrow near, no hunter
+## about) is zeros.
 
 ## Name and size of every part, in order.
 const FIELDS: Array[String] = [
@@ -34,7 +35,9 @@ static func of(arena: Arena, enemy: Enemy) -> PackedFloat32Array:
 	var place := player.place
 	var velocity := player.velocity / ArenaPlayer.SPEED_PX_PER_SEC
 	var position := (place - Arena.BOUNDS.get_center()) * 2.0 / Arena.BOUNDS.size
-	var to_hunter := ((arena.hunter.place - place) / _HUNTER_PX).limit_length()
+	var to_hunter := Vector2.ZERO
+	if arena.hunter.hunts():
+		to_hunter = ((arena.hunter.place - place) / _HUNTER_PX).limit_length()
 	var to_agent := (enemy.place - place) / _AGENT_PX
 	var danger_offset := Vector2.ZERO
 	var danger_direction := Vector2.ZERO

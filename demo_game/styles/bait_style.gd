@@ -25,8 +25,8 @@ func _init(traits: RandomNumberGenerator) -> void:
 	super(traits)
 	archer_index = traits.randi_range(0, 2)
 	near_px = traits.randf_range(130.0, 260.0)
-	far_px = near_px + traits.randf_range(60.0, 180.0)
-	step_sec = _draw_log(traits, 0.2, 0.6)
+	far_px = near_px + traits.randf_range(40.0, 120.0)
+	step_sec = _draw_log(traits, 0.2, 0.5)
 	side = _draw_side(traits)
 	roam = traits.randf_range(0.25, 0.8)
 

@@ -80,7 +80,7 @@ func steer(arena: Arena) -> void:
 	elif chance.randf() < lapses_per_sec * Arena.TICK_SEC:
 		_lapse_left_sec = chance.randf_range(0.2, 0.5)
 		_lapse_wish = Vector2.from_angle(chance.randf() * TAU)
-	if arena.hunter.reload_sec <= 0.0:
+	if arena.hunter.hunts():
 		var away := arena.player.place - arena.hunter.place
 		var near := 1.0 - away.length_squared() / (_SHY_OF_HUNTER_PX * _SHY_OF_HUNTER_PX)
 		if near > 0.0:

@@ -16,8 +16,8 @@ var _heading := Vector2.RIGHT
 
 func _init(traits: RandomNumberGenerator) -> void:
 	super(traits)
-	run_sec = _draw_log(traits, 0.3, 0.9)
-	pause_sec = _draw_log(traits, 0.2, 0.75)
+	run_sec = _draw_log(traits, 0.25, 0.7)
+	pause_sec = _draw_log(traits, 0.18, 0.6)
 	turn = deg_to_rad(traits.randf_range(45.0, 165.0)) * _draw_side(traits)
 	other_side_rate = traits.randf_range(0.0, 0.06)
 

@@ -29,7 +29,7 @@ func _init(traits: RandomNumberGenerator) -> void:
 	super(traits)
 	sense = _draw_side(traits)
 	distance_px = traits.randf_range(35.0, 120.0)
-	forth_sec = _draw_log(traits, 0.55, 1.5)
+	forth_sec = _draw_log(traits, 0.45, 1.1)
 	back_sec = maxf(traits.randf_range(-0.15, 0.65), 0.0)
 	rest_sec = maxf(traits.randf_range(-0.3, 0.6), 0.0)
 	if back_sec < 0.2 and rest_sec < 0.2:
