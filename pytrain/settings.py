@@ -5,7 +5,7 @@ Free of torch, so that the command line can print its help at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -14,6 +14,30 @@ from tyro.conf import Positional, arg
 Algorithm = Literal["maml", "fomaml", "reptile", "pooled", "scratch"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 Activation = Literal["tanh", "relu", "elu"]
+
+
+@dataclass(frozen=True)
+class MetaTraining:
+    """What an algorithm's meta step takes; see the fields of the same names in `TrainSettings`."""
+
+    inner_lr: float = 0.1
+    num_inner_steps: int = 5
+    support_size: int = 128
+    query_size: int = 64
+    meta_batch_size: int = 16
+    meta_steps: int = 1000
+    meta_lr: float = 3e-3
+    meta_step_size: float = 1.0
+
+
+DEFAULTS: dict[Algorithm, MetaTraining] = {
+    "maml": MetaTraining(),
+    "fomaml": MetaTraining(meta_steps=2000),
+    "reptile": MetaTraining(num_inner_steps=8, support_size=32, meta_batch_size=8, meta_steps=3000),
+    "pooled": MetaTraining(meta_steps=6000),
+    "scratch": MetaTraining(meta_steps=0),
+}
+"""Chosen on meta-validation players of the demo game, at about the same time of training for each."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +65,9 @@ class TrainSettings:
     num_inner_steps: int | None = None
     """Steps of the inner loop during meta-training."""
     support_size: int | None = None
-    """Examples in a support set during meta-training."""
-    query_size: int = 64
-    """Examples in a query set during meta-training."""
+    """Examples in a support set during meta-training; for reptile, in each step's minibatch."""
+    query_size: int | None = None
+    """Examples in a query set during meta-training; for pooled, of each player in a batch."""
     min_cut_sec: float = 2.0
     """The earliest second of play at which a task is cut into support and query."""
     max_cut_sec: float = 30.0
@@ -52,7 +76,7 @@ class TrainSettings:
     """How many seconds after the cut the query is drawn from."""
 
     meta_batch_size: int | None = None
-    """Tasks per meta step."""
+    """Tasks (players) per meta step."""
     meta_steps: int | None = None
     """Meta steps to train for."""
     meta_lr: float | None = None
@@ -71,6 +95,13 @@ class TrainSettings:
     log_dir: Path | None = None
     """Folder for TensorBoard logs; without it none are written."""
 
+    def meta_training(self) -> MetaTraining:
+        """The algorithm's settings: its defaults, with what was given here instead."""
+        given = {field.name: getattr(self, field.name) for field in fields(MetaTraining)}
+        return replace(
+            DEFAULTS[self.algorithm], **{name: value for name, value in given.items() if value is not None}
+        )
+
 
 @dataclass(frozen=True)
 class EvaluateSettings:
@@ -80,8 +111,10 @@ class EvaluateSettings:
     """Seconds of play after which the error is measured."""
     headline_sec: float = 20.0
     """The second of play that the table shows; one of the curve's."""
+    query_from_sec: float = 40.0
+    """The query of every point of the curve is what was observed from this second of play on …"""
     query_sec: float = 20.0
-    """The last seconds of each player's play: the query of every point of the curve."""
+    """… for so many seconds."""
     seed: int = 0
     """Seed of the bootstrap over players."""
     threads: int = 1

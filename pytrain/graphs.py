@@ -1,0 +1,275 @@
+"""Model -> ONNX graphs: traces the model and the one inner loop, and puts the traces together.
+
+Run as its own process (`export` starts it), because a failed torch export can leave the process unusable.
+Two functions are traced and become ONNX functions: `prepared` (normalisation, one-hot) and `inner_step`
+with its autograd. The graph that adapts is assembled from calls of them, with the step inside an ONNX Loop,
+so that the number of steps is an input; at the end the calls are inlined, and any ONNX runtime can run the
+result.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from onnx.inliner import inline_local_functions
+from onnxscript.optimizer import remove_unused_nodes
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from pytrain.inner_loop import for_each_task, inner_step
+from pytrain.models import Model, Params, load_model
+from pytrain.tasks import Batch
+
+DOMAIN = "adaptive_agents"
+EXAMPLES = ("observations", "targets", "weights")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A function as ONNX; every leading axis is free."""
+
+    model: onnx.ModelProto
+
+    @property
+    def opset(self) -> int:
+        """Version of ONNX's own operators that the exporter chose."""
+        return int(next(entry.version for entry in self.model.opset_import if entry.domain == ""))
+
+    def as_function(self, name: str) -> onnx.FunctionProto:
+        """The trace as a function to call from another graph; constants move into its body."""
+        graph = self.model.graph
+        constants = [helper.make_node("Constant", [], [each.name], value=each) for each in graph.initializer]
+        return helper.make_function(
+            DOMAIN,
+            name,
+            [value.name for value in graph.input],
+            [value.name for value in graph.output],
+            [*constants, *graph.node],
+            [helper.make_opsetid("", self.opset)],
+        )
+
+
+def policy(model: Model, params: Params) -> onnx.ModelProto:
+    """`observations (agents, obs_dim)`, parameters -> `predictions (agents, outputs)`.
+
+    The parameters are initializers as well as inputs: the graph runs as it is, and takes a player's when
+    given.
+    """
+    observations = torch.zeros(3, _observation_size(model))
+    trace = _trace(
+        lambda observations, *values: model.predict(dict(zip(params, values, strict=True)), observations),
+        {"observations": observations} | params,
+        {"observations": ("agents",)},
+        ["predictions"],
+    )
+    graph = trace.model.graph
+    graph.initializer.extend(numpy_helper.from_array(value.numpy(), name) for name, value in params.items())
+    return trace.model
+
+
+def policy_batched(model: Model, params: Params) -> onnx.ModelProto:
+    """`observations (profiles, agents, obs_dim)`, parameters `(profiles, *shape)` -> predictions likewise."""
+    observations = torch.zeros(2, 3, _observation_size(model))
+    return _trace(
+        lambda observations, *values: model.predict(dict(zip(params, values, strict=True)), observations),
+        {"observations": observations} | _one_set_each(params),
+        {"observations": ("profiles", "agents")} | dict.fromkeys(params, ("profiles",)),
+        ["predictions"],
+    ).model
+
+
+def adapt(model: Model, params: Params) -> onnx.ModelProto:
+    """The inner loop: parameters `(profiles, *shape)`, a support set, `inner_lr`, `num_inner_steps`
+    -> `adapted.<name>` each, `loss_before` and `loss_after` `(profiles,)`.
+    """
+    prepared, step = _trace_prepared(model), _trace_step(model, params)
+    names = list(params)
+    now = {name: f"now.{name}" for name in names}
+    after = {name: f"after.{name}" for name in names}
+    adapted = {name: f"adapted.{name}" for name in names}
+    support = [f"support_{column}" for column in EXAMPLES]
+    ready = ["ready_observations", "ready_targets", "support_weights"]
+
+    def only_loss(values: list[str], output: str) -> onnx.NodeProto:
+        unused = [""] * len(names)
+        return helper.make_node("inner_step", [*values, *ready, "inner_lr"], [*unused, output], domain=DOMAIN)
+
+    loop_body = helper.make_graph(
+        [
+            helper.make_node(
+                "inner_step",
+                [*now.values(), *ready, "inner_lr"],
+                [*after.values(), "loss_of_step"],
+                domain=DOMAIN,
+            ),
+            helper.make_node("Identity", ["go_on"], ["still_go_on"]),
+        ],
+        "one_inner_step",
+        [
+            helper.make_tensor_value_info("step", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            *(_profile_values(now[name], params[name]) for name in names),
+        ],
+        [
+            helper.make_tensor_value_info("still_go_on", TensorProto.BOOL, []),
+            *(_profile_values(after[name], params[name]) for name in names),
+        ],
+    )
+    observation_size, target_columns = _observation_size(model), _target_columns(model)
+    graph = helper.make_graph(
+        [
+            helper.make_node("prepared", support[:2], ready[:2], domain=DOMAIN),
+            only_loss(names, "loss_before"),
+            helper.make_node("Loop", ["num_inner_steps", "", *names], list(adapted.values()), body=loop_body),
+            only_loss(list(adapted.values()), "loss_after"),
+        ],
+        "adapt",
+        [
+            *(_profile_values(name, value) for name, value in params.items()),
+            _float_values("support_observations", "profiles", "support", observation_size),
+            _float_values("support_targets", "profiles", "support", target_columns),
+            _float_values("support_weights", "profiles", "support"),
+            _float_values("inner_lr"),
+            helper.make_tensor_value_info("num_inner_steps", TensorProto.INT64, []),
+        ],
+        [
+            *(_profile_values(adapted[name], value) for name, value in params.items()),
+            _float_values("loss_before", "profiles"),
+            _float_values("loss_after", "profiles"),
+        ],
+    )
+    whole = helper.make_model(
+        graph,
+        functions=[prepared.as_function("prepared"), step.as_function("inner_step")],
+        opset_imports=[helper.make_opsetid("", step.opset), helper.make_opsetid(DOMAIN, 1)],
+        ir_version=step.model.ir_version,
+    )
+    inlined = inline_local_functions(whole)
+    remove_unused_nodes(inlined)  # the gradients of the two calls that are only asked for a loss
+    onnx.checker.check_model(inlined)
+    return inlined
+
+
+def _trace_prepared(model: Model) -> Trace:
+    def prepared(observations: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return model.normalised(observations), model.encoded(targets)
+
+    return _trace(
+        prepared,
+        {
+            "observations": torch.zeros(2, 3, _observation_size(model)),
+            "targets": torch.zeros(2, 3, _target_columns(model)),
+        },
+        {"observations": ("profiles", "support"), "targets": ("profiles", "support")},
+        ["ready_observations", "ready_targets"],
+    )
+
+
+def _trace_step(model: Model, params: Params) -> Trace:
+    def step(*values: Tensor) -> tuple[Tensor, ...]:
+        *values_before, inner_lr = values
+        support = Batch(*values_before[len(params) :])
+        stepped, losses = inner_step(model, dict(zip(params, values_before, strict=False)), support, inner_lr)
+        return (*stepped.values(), losses)
+
+    inputs = _one_set_each(params) | _prepared_support(model) | {"inner_lr": torch.tensor(0.1)}
+    # make_fx first: the exporter does not see through torch.func.grad. Symbolic: else all axes are frozen.
+    return _trace(
+        make_fx(step, tracing_mode="symbolic")(*inputs.values()),
+        inputs,
+        _step_axes(params),
+        [*(f"stepped.{name}" for name in params), "losses"],
+    )
+
+
+def _trace(
+    function: Callable[..., Tensor | tuple[Tensor, ...]],
+    inputs: Mapping[str, Tensor],
+    free_axes: Mapping[str, Sequence[str]],
+    output_names: Sequence[str],
+) -> Trace:
+    """Exports `function` with the named leading axes free."""
+    arguments = tuple(inputs.values())
+    axes = {axis: torch.export.Dim(axis, min=1) for names in free_axes.values() for axis in names}
+    program = torch.onnx.export(
+        _AsModule(function).eval(),
+        arguments,
+        dynamo=True,
+        verbose=False,
+        input_names=list(inputs),
+        output_names=list(output_names),
+        dynamic_shapes=(
+            tuple(
+                {index: axes[axis] for index, axis in enumerate(free_axes.get(name, ()))} for name in inputs
+            ),
+        ),
+    )
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program")
+    return Trace(program.model_proto)
+
+
+class _AsModule(torch.nn.Module):
+    """A function in the form that the exporter takes."""
+
+    def __init__(self, function: Callable[..., Tensor | tuple[Tensor, ...]]) -> None:
+        super().__init__()
+        self._function = function
+
+    def forward(self, *arguments: Tensor) -> Tensor | tuple[Tensor, ...]:
+        return self._function(*arguments)
+
+
+def _one_set_each(params: Params) -> Params:
+    """Example parameters with a leading axis (of 2, which the exporter does not take for a constant)."""
+    return {name: value.clone() for name, value in for_each_task(params, 2).items()}
+
+
+def _prepared_support(model: Model) -> dict[str, Tensor]:
+    observations = torch.zeros(2, 3, _observation_size(model))
+    targets = torch.zeros(2, 3, model.target.size)
+    return {"observations": observations, "targets": targets, "weights": torch.ones(2, 3)}
+
+
+def _step_axes(params: Params) -> dict[str, tuple[str, ...]]:
+    return dict.fromkeys(params, ("profiles",)) | dict.fromkeys(EXAMPLES, ("profiles", "support"))
+
+
+def _observation_size(model: Model) -> int:
+    return len(model.normalisation.observation_mean)
+
+
+def _target_columns(model: Model) -> int:
+    return len(model.normalisation.target_mean)
+
+
+def _float_values(name: str, *axes: int | str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(axes))
+
+
+def _profile_values(name: str, value: Tensor) -> onnx.ValueInfoProto:
+    return _float_values(name, "profiles", *value.shape)
+
+
+def main(request: Path, folder: Path) -> None:
+    """Write the three graphs of the model in `request` to `folder`."""
+    torch.set_num_threads(1)
+    model, params = load_model(request)
+    for name, graph in (
+        ("policy", policy(model, params)),
+        ("policy_batched", policy_batched(model, params)),
+        ("adapt", adapt(model, params)),
+    ):
+        (folder / f"{name}.onnx").write_bytes(graph.SerializeToString())
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")  # the exporter's notes on its own deprecations
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

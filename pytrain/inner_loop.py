@@ -1,0 +1,53 @@
+"""The inner loop: gradient steps from the initial parameters on a support set.
+
+There is only this one. Meta-training differentiates through it, validation runs it, and the export traces
+`inner_step` into the graph that adapts in the engine; so training and play cannot drift apart.
+
+All tasks of a meta-batch move at once: every parameter has a leading task axis, and because a task's loss
+depends on its own slice only, the gradient of the summed losses is each task's own gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pytrain.models import Model, Params
+from pytrain.tasks import Batch
+
+
+class InnerStep(NamedTuple):
+    """Parameters after one step, and each task's loss before it `(tasks,)`."""
+
+    params: Params
+    losses: Tensor
+
+
+def inner_step(model: Model, params: Params, support: Batch, inner_lr: float | Tensor) -> InnerStep:
+    """One step of gradient descent in every task; parameters `(tasks, *shape)`, a prepared support set."""
+
+    def summed_loss(params: Params) -> tuple[Tensor, Tensor]:
+        losses = model.losses(params, support)
+        return losses.sum(), losses
+
+    gradients, losses = torch.func.grad(summed_loss, has_aux=True)(params)
+    stepped = {name: param - inner_lr * gradients[name] for name, param in params.items()}
+    return InnerStep(stepped, losses)
+
+
+def adapt(model: Model, params: Params, supports: Iterable[Batch], inner_lr: float | Tensor) -> Params:
+    """Adapted parameters `(tasks, *shape)`: one step on each of `supports`, in order.
+
+    Pass `itertools.repeat(support, num_inner_steps)` to take every step on the whole support set.
+    """
+    for support in supports:
+        params = inner_step(model, params, support, inner_lr).params
+    return params
+
+
+def for_each_task(params: Params, tasks: int) -> Params:
+    """Shared parameters with a leading task axis (a view: nothing is copied)."""
+    return {name: param.expand(tasks, *param.shape) for name, param in params.items()}

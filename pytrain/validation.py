@@ -1,0 +1,164 @@
+"""Meta-validation: the error of the meta-validation players before and after adaptation.
+
+Keeps the best model during training, and at its end chooses how the brain adapts in play (step size, number
+of steps, size of the support set): for every algorithm on the same grid, by the same error, on these players.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
+
+import torch
+from torch import Tensor
+
+from pytrain.dataset import Players
+from pytrain.errors import PytrainError
+from pytrain.inner_loop import adapt, for_each_task, inner_step
+from pytrain.models import Model, Params
+from pytrain.progress import Progress, ProgressCallback, silent
+from pytrain.tasks import Batch, newest_known, observed_between
+
+INNER_LRS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
+STEP_COUNTS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100)
+SUPPORT_SIZES = (64, 128, 256, 512)
+FIRST_SUPPORT_SIZE = 256
+QUERY_SIZE = 256
+WORTH_PAYING_FOR = 0.005  # a costlier setting has to lower the error by this part of it
+RADIUS_MARGIN = 3.0  # how much further than any meta-validation player a real one may adapt
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How a brain adapts, and what that gains on the meta-validation players."""
+
+    inner_lr: float
+    num_inner_steps: int
+    support_size: int
+    error: float  # after adaptation
+    distance: float  # the largest L2 distance of adapted from initial parameters
+
+    @property
+    def cost(self) -> int:
+        """Examples that one adaptation passes through the network."""
+        return self.num_inner_steps * self.support_size
+
+    @property
+    def trust_radius(self) -> float:
+        """How far play may move the parameters."""
+        return RADIUS_MARGIN * self.distance
+
+
+class Validation:
+    """The meta-validation players, cut once: support before a second of play, query after it."""
+
+    def __init__(self, players: Players, at_sec: float) -> None:
+        self._players = players
+        self._who = torch.arange(len(players))
+        self._cut = torch.full_like(self._who, round(at_sec * players.spec.tick_rate_hz))
+        short = torch.nonzero(players.last_ticks <= self._cut).flatten().tolist()
+        if short:
+            seconds = int(players.last_ticks[short[0]]) / players.spec.tick_rate_hz
+            raise PytrainError(
+                f"meta-validation player {players.ids[short[0]]!r} played {seconds:.1f} s, but the error is "
+                f"measured after {at_sec:g} s: leave that player's sessions out, or lower --adapt-at-sec"
+            )
+        everything = observed_between(players, self._who, self._cut, players.last_ticks + 1)
+        self._query = _thinned(everything, QUERY_SIZE)
+
+    def error(
+        self, model: Model, params: Params, inner_lr: float, num_inner_steps: int, support_size: int
+    ) -> float:
+        """Mean over the players of the error after that many steps; 0 steps is no adaptation."""
+        support = self._support(model, support_size)
+        start = for_each_task(params, len(self._players))
+        return self._error(model, adapt(model, start, repeat(support, num_inner_steps), inner_lr))
+
+    def choose_adaptation(
+        self, model: Model, params: Params, progress: ProgressCallback = silent
+    ) -> Adaptation:
+        """The cheapest setting of the grid whose error is about the lowest.
+
+        Every step size with one size of the support set; then every size with the step sizes around the best.
+        """
+        sizes = [size for size in SUPPORT_SIZES if size != FIRST_SUPPORT_SIZE]
+        total = len(INNER_LRS) + 3 * len(sizes)
+        tried: list[Adaptation] = []
+        done = 0
+
+        def try_all(inner_lrs: tuple[float, ...], support_size: int) -> None:
+            nonlocal done
+            for inner_lr in inner_lrs:
+                tried.extend(self._along(model, params, inner_lr, support_size))
+                done += 1
+                progress(Progress("choose adaptation", done, total, {"error": min(tried, key=_error).error}))
+
+        try_all(INNER_LRS, FIRST_SUPPORT_SIZE)
+        if not tried:
+            raise PytrainError(
+                "adaptation diverges at every step size: train for longer, or with another --seed"
+            )
+        best = INNER_LRS.index(min(tried, key=_error).inner_lr)
+        for size in sizes:
+            try_all(INNER_LRS[max(0, best - 1) : best + 2], size)
+        good_enough = min(tried, key=_error).error * (1 + WORTH_PAYING_FOR)
+        progress(Progress("choose adaptation", total, total, {"error": good_enough}))
+        return min((each for each in tried if each.error <= good_enough), key=lambda each: each.cost)
+
+    def _along(
+        self, model: Model, params: Params, inner_lr: float, support_size: int
+    ) -> Iterator[Adaptation]:
+        """The settings met on the way to the largest number of steps; ends early where it only gets worse."""
+        support = self._support(model, support_size)
+        best = float("inf")
+        for step, adapted, distance in _trajectory(model, params, support, inner_lr):
+            if step in STEP_COUNTS:
+                error = self._error(model, adapted)
+                if not error < 1.2 * best:  # also ends at NaN
+                    return
+                best = min(best, error)
+                yield Adaptation(inner_lr, step, support_size, error, float(distance.max()))
+            if step == STEP_COUNTS[-1]:
+                return
+
+    def _support(self, model: Model, size: int) -> Batch:
+        return model.prepared(newest_known(self._players, self._who, self._cut, size))
+
+    def _error(self, model: Model, params: Params) -> float:
+        predictions = model.predict(params, self._query.observations)
+        return float(mean_errors(model, predictions, self._query).mean())
+
+
+def mean_errors(model: Model, predictions: Tensor, query: Batch) -> Tensor:
+    """Each task's mean error `(tasks,)`: distance in target units (vector), 1 - accuracy (category)."""
+    if model.target.kind == "category":
+        each = (predictions.argmax(-1) != query.targets.squeeze(-1)).float()
+    else:
+        each = (predictions - query.targets).norm(dim=-1)
+    return (each * query.weights).sum(-1) / query.weights.sum(-1)
+
+
+def _error(adaptation: Adaptation) -> float:
+    return adaptation.error
+
+
+def _trajectory(
+    model: Model, params: Params, support: Batch, inner_lr: float
+) -> Iterator[tuple[int, Params, Tensor]]:
+    """Step, adapted parameters, their distance from the initial ones `(tasks,)`; from step 0 on, endless."""
+    start = for_each_task(params, len(support.weights))
+    adapted, step = start, 0
+    while True:
+        moved = [(adapted[name] - start[name]).flatten(1) for name in start]
+        yield step, adapted, torch.cat(moved, dim=1).norm(dim=1)
+        adapted = inner_step(model, adapted, support, inner_lr).params
+        step += 1
+
+
+def _thinned(batch: Batch, size: int) -> Batch:
+    """Up to `size` examples of each task, evenly spread over those that are there (which stand in front)."""
+    counts = (batch.weights > 0).sum(1, keepdim=True)
+    columns = (torch.arange(size) * counts.clamp(min=1) // size).clamp(max=batch.weights.shape[1] - 1)
+    rows = torch.arange(len(batch.weights))[:, None]
+    return Batch(*(column[rows, columns] for column in (batch.observations, batch.targets, batch.weights)))
