@@ -11,20 +11,30 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from ..errors import AdaptiveAgentsError
+from adaptive_agents.errors import AdaptiveAgentsError
+from adaptive_agents.godot.declare import NativeObject
+from adaptive_agents.godot.engine import push_error
+from adaptive_agents.godot.native import ffi, lib
+from adaptive_agents.godot.variant import EngineObject
+
 from . import register, variant
-from .declare import NativeObject
-from .engine import push_error
-from .native import ffi, lib
-from .variant import EngineObject
 
 callables: list[tuple[str, Callable[[], None]]] = []
 """What the engine may call through a Callable, by index, each with a name for messages."""
 
-level_changed: Callable[[int, bool], None]
-"""Set by start.py."""
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _from_engine(function: F) -> F:
+    """Makes `function` the Python end of the C callback of the same name (native/callbacks.h)."""
+    ffi.def_extern()(function)
+    return function
+
+
+def level_changed(level: int, starting: bool) -> None:
+    """What to do on the engine's initialisation levels; start.py puts its own in this place."""
 
 
 def report(error: Exception, where: str, owner: Any = None) -> None:
@@ -32,7 +42,10 @@ def report(error: Exception, where: str, owner: Any = None) -> None:
     last = traceback.extract_tb(error.__traceback__)[-1]
     message = f"{where}: {error}"
     if not isinstance(error, AdaptiveAgentsError):
-        message = f"{where}: {type(error).__name__}: {error}\n" + "".join(traceback.format_exception(error)).rstrip()
+        message = (
+            f"{where}: {type(error).__name__}: {error}\n"
+            + "".join(traceback.format_exception(error)).rstrip()
+        )
     push_error(message, where, last.filename, last.lineno or 0)
     if owner is not None:
         owner.fail(str(error))
@@ -54,25 +67,25 @@ def new_callable(name: str, function: Callable[[], None]) -> Any:
     return EngineObject(variant.owned(result))
 
 
-@ffi.def_extern()
+@_from_engine
 def aa_on_level(level: int, starting: int) -> None:
     try:
         level_changed(level, bool(starting))
-    except Exception as error:  # whatever it is, the engine must go on starting or ending
+    except Exception as error:  # noqa: BLE001 - whatever it is, the engine goes on
         report(error, "start" if starting else "end")
 
 
-@ffi.def_extern()
+@_from_engine
 def aa_on_create(class_index: int) -> Any:
     of = register.classes[class_index]
     try:
         return register.create(of).native_pointer
-    except Exception as error:  # the guard
+    except Exception as error:  # noqa: BLE001 - the guard
         report(error, f"{of.__name__} (creation)")
         return ffi.NULL
 
 
-@ffi.def_extern()
+@_from_engine
 def aa_on_free(instance: Any) -> None:
     made: NativeObject | None = None
     try:
@@ -82,33 +95,33 @@ def aa_on_free(instance: Any) -> None:
             instance.handle = ffi.NULL
             # References to other objects go now, not when the garbage collector gets here.
             made.__dict__.clear()
-    except Exception as error:  # the guard
+    except Exception as error:  # noqa: BLE001 - the guard
         report(error, f"{type(made).__name__} (end)")
 
 
-@ffi.def_extern()
+@_from_engine
 def aa_on_notification(instance: Any, what: int) -> None:
     made: NativeObject | None = None
     try:
         made = python_object(instance)
         if made is not None:
             made.notified(what)
-    except Exception as error:  # the guard
+    except Exception as error:  # noqa: BLE001 - the guard
         report(error, f"{type(made).__name__} (notification {what})", made)
 
 
-@ffi.def_extern()
+@_from_engine
 def aa_on_call(index: int, instance: Any, arguments: Any, result: Any) -> None:
     try:
         register.methods[index](instance, arguments, result)
-    except Exception as error:  # the guard
+    except Exception as error:  # noqa: BLE001 - the guard
         report(error, register.method_names[index], python_object(instance))
 
 
-@ffi.def_extern()
+@_from_engine
 def aa_on_callable(index: int) -> None:
     name, function = callables[index]
     try:
         function()
-    except Exception as error:  # the guard
+    except Exception as error:  # noqa: BLE001 - the guard
         report(error, name)

@@ -1,8 +1,8 @@
 """How a native class is written down: a Python class whose attributes say what the engine shall see.
 
     class Counter(NativeObject, base="Node"):
-        step = Exported(int, 1, hint=Hint.range("1,10"))      # a property, kept here
-        total = Exported(int, get=lambda self: self._total)    # a property to read only
+        step = Exported[int](1, hint=Hint.range("1,10"))      # a property, kept here
+        total = Exported[int](get=lambda self: self._total)    # a property to read only
         reached = Signal(total=int)
 
         @method
@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, overload
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .variant import VariantType, call_variant, new_variant
+from adaptive_agents.godot.variant import VariantType, call_variant, new_variant
 
 Floats = Annotated[NDArray[np.float32], VariantType.PACKED_FLOAT32_ARRAY]
 Strings = Annotated[list[str], VariantType.PACKED_STRING_ARRAY]
@@ -46,7 +46,9 @@ class Hint:
     @classmethod
     def enum(cls, values: type[IntEnum]) -> Self:
         """A choice; ADAPTATION_OFF is shown as "Off"."""
-        return cls(2, ",".join(f"{value.name.partition('_')[2].capitalize()}:{int(value)}" for value in values))
+        return cls(
+            2, ",".join(f"{value.name.partition('_')[2].capitalize()}:{int(value)}" for value in values)
+        )
 
     @classmethod
     def directory(cls) -> Self:
@@ -69,7 +71,7 @@ class Usage:
 class Exported(Generic[T]):
     """A property of the class. Without `get` the value is kept in the Python object; with `get` alone it is read only.
 
-    With `get` and `set` it is kept elsewhere. `native` properties are kept in the C half and read there (bridge.c).
+    With `get` and `set_` it is kept elsewhere. `native` properties are kept in the C half and read there (bridge.c).
     `changed` is called with the object after every assignment.
     """
 
@@ -77,28 +79,34 @@ class Exported(Generic[T]):
 
     def __init__(
         self,
-        kind: type[T] | Any,
         default: Any = None,
         *,
         hint: Hint | None = None,
         usage: int | None = None,
         get: Callable[[Any], T] | None = None,
-        set: Callable[[Any, T], None] | None = None,
+        set_: Callable[[Any, T], None] | None = None,
         native: bool = False,
         writable: bool | None = None,
         changed: Callable[[Any], None] | None = None,
         enum: type[IntEnum] | None = None,
     ) -> None:
-        self.kind, self.default, self.get, self.set = kind, default, get, set
+        self.default, self.get, self.set = default, get, set_
         self.native, self.changed = native, changed
         self.hint = hint or Hint()
-        self.writable = (get is None or set is not None) if writable is None else writable
-        self.usage = usage if usage is not None else (Usage.STORED_AND_EDITED if self.writable else Usage.READ_ONLY)
+        self.writable = (get is None or set_ is not None) if writable is None else writable
+        self.usage = (
+            usage if usage is not None else (Usage.STORED_AND_EDITED if self.writable else Usage.READ_ONLY)
+        )
         self.enum = enum
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
         self.slot = f"_{name}"
+
+    @property
+    def kind(self) -> Any:
+        """The type in the brackets of `Exported[…]`, which typing keeps."""
+        return get_args(self.__orig_class__)[0]  # type: ignore[attr-defined]  # set by typing, unknown to it
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -152,7 +160,9 @@ class Method:
     is_static: bool = False
     is_const: bool = False
     is_virtual: bool = False  # a script may define it; the engine's own method of this name is never called
-    overrides: bool = False  # the engine calls it (Node._get_configuration_warnings, ResourceFormatLoader._load, …)
+    overrides: bool = (
+        False  # the engine calls it (Node._get_configuration_warnings, ResourceFormatLoader._load, …)
+    )
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -202,6 +212,7 @@ class NativeObject:
 
     instance: Any
     native_pointer: Any
+    handle: Any
 
     def __init_subclass__(cls, base: str = "", is_reference: bool = False) -> None:
         cls.base, cls.is_reference = base, is_reference

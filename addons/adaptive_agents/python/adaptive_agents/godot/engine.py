@@ -7,8 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from .native import ffi, lib
-from .variant import EngineObject, VariantType, call_variant, new_variant, owned, string_name, to_python, uninitialised_variant
+from adaptive_agents.godot.native import ffi, lib
+from adaptive_agents.godot.variant import (
+    EngineObject,
+    VariantType,
+    call_variant,
+    new_variant,
+    owned,
+    string_name,
+    to_python,
+    uninitialised_variant,
+)
+
 
 def call(target: Any, method: str, *arguments: object) -> Any:
     """Calls a method of an engine object, or of one of ours, by name."""

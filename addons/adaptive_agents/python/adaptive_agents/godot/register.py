@@ -10,9 +10,9 @@ import inspect
 from collections.abc import Callable
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from .declare import Exported, Group, Method, N, NativeObject, Owner, Signal
-from .native import ffi, lib
-from .variant import VariantType, new_string, string_name, to_python, write
+from adaptive_agents.godot.declare import Exported, Group, Method, N, NativeObject, Owner, Signal
+from adaptive_agents.godot.native import ffi, lib
+from adaptive_agents.godot.variant import VariantType, new_string, string_name, to_python, write
 
 VIRTUAL_FLAG, STATIC_FLAG, CONST_FLAG, NORMAL_FLAG = 8, 32, 4, 1
 GROUP_USAGE = 64
@@ -95,7 +95,9 @@ def register_class(of: type[NativeObject]) -> None:
     info = ffi.new("GDExtensionClassCreationInfo4 *")
     lib.aa_fill_class(info, described)
     info.is_exposed = of.is_exposed
-    lib.classdb_register_extension_class4(lib.aa_library, string_name(of.__name__), string_name(of.base), info)
+    lib.classdb_register_extension_class4(
+        lib.aa_library, string_name(of.__name__), string_name(of.base), info
+    )
     for values in of.enums:
         for value in values:
             lib.classdb_register_extension_class_integer_constant(
@@ -109,7 +111,9 @@ def register_class(of: type[NativeObject]) -> None:
     for item in vars(of).values():
         if isinstance(item, Group):
             title, prefix = new_string(item.title), new_string("")
-            lib.classdb_register_extension_class_property_group(lib.aa_library, string_name(of.__name__), title, prefix)
+            lib.classdb_register_extension_class_property_group(
+                lib.aa_library, string_name(of.__name__), title, prefix
+            )
         elif isinstance(item, Exported):
             _add_property(of, item)
         elif isinstance(item, Signal):
@@ -138,10 +142,16 @@ def _signature(function: Callable[..., Any]) -> tuple[dict[str, Any], Any]:
 
 
 def _new_method(
-    name: str, invoke: Callable[[Any, Any, Any], None], arguments: list[VariantType], result: Any, is_static: bool = False
+    name: str,
+    invoke: Callable[[Any, Any, Any], None],
+    arguments: list[VariantType],
+    result: Any,
+    is_static: bool = False,
 ) -> Any:
     """An aa_method that the engine may keep."""
-    method = ffi.new("aa_method *", {"index": len(methods), "argument_count": len(arguments), "is_static": is_static})
+    method = ffi.new(
+        "aa_method *", {"index": len(methods), "argument_count": len(arguments), "is_static": is_static}
+    )
     method.argument_types[0 : len(arguments)] = [int(kind) for kind in arguments]
     if result is not None:
         kind, class_name = type_of(result)
@@ -155,10 +165,14 @@ def _new_method(
 
 def _is_reference(annotation: Any) -> bool:
     parts = [annotation, *get_args(annotation)]
-    return any(isinstance(part, type) and issubclass(part, NativeObject) and part.is_reference for part in parts)
+    return any(
+        isinstance(part, type) and issubclass(part, NativeObject) and part.is_reference for part in parts
+    )
 
 
-def _invoker(function: Callable[..., Any], count: int, result: Any, is_static: bool) -> Callable[[Any, Any, Any], None]:
+def _invoker(
+    function: Callable[..., Any], count: int, result: Any, is_static: bool
+) -> Callable[[Any, Any, Any], None]:
     kind = type_of(result)[0] if result is not None else None
 
     def invoke(instance: Any, arguments: Any, returned: Any) -> None:
@@ -180,7 +194,12 @@ def _add_method(of: type[NativeObject], mark: Method) -> None:
 
 
 def _register_method(
-    of: type[NativeObject], name: str, arguments: dict[str, Any], result: Any, flags: int, fill: Callable[[Any], Any]
+    of: type[NativeObject],
+    name: str,
+    arguments: dict[str, Any],
+    result: Any,
+    flags: int,
+    fill: Callable[[Any], Any],
 ) -> None:
     infos = _Infos([_info(*item) for item in arguments.items()])
     returned = _Infos([_info("", result)] if result is not None else [])
@@ -227,15 +246,21 @@ def _add_property(of: type[NativeObject], item: Exported[Any]) -> None:
     def assign(instance: Any, arguments: Any, returned: Any) -> None:
         item.__set__(ffi.from_handle(instance.handle), to_python(arguments[0]))
 
-    def fill(field: str, invoke: Callable[[Any, Any, Any], None], kinds: list[VariantType], result: Any) -> Callable[[Any], Any]:
+    def fill(
+        field: str, invoke: Callable[[Any, Any, Any], None], kinds: list[VariantType], result: Any
+    ) -> Callable[[Any], Any]:
         if item.native:
             return lambda info: lib.aa_fill_native_getter(info, field.encode())
         method = _new_method(f"{of.__name__}.{item.name}", invoke, kinds, result)
         return lambda info: lib.aa_fill_method(info, method)
 
-    _register_method(of, getter, {}, item.kind, NORMAL_FLAG | CONST_FLAG, fill(item.name, read, [], item.kind))
+    _register_method(
+        of, getter, {}, item.kind, NORMAL_FLAG | CONST_FLAG, fill(item.name, read, [], item.kind)
+    )
     if item.writable:
-        _register_method(of, setter, {item.name: item.kind}, None, NORMAL_FLAG, fill(f"{item.name}=", assign, [kind], None))
+        _register_method(
+            of, setter, {item.name: item.kind}, None, NORMAL_FLAG, fill(f"{item.name}=", assign, [kind], None)
+        )
     hint = (item.hint.kind, item.hint.text) if item.hint.kind else _info(item.name, item.kind)[3:5]
     usage = item.usage
     if item.enum is not None:
@@ -253,8 +278,8 @@ def create(of: type[N]) -> N:
     instance = lib.aa_new_instance(_descriptions[of], pointer, name, not of.is_reference)
     made = of()
     made.instance, made.native_pointer = instance, pointer
-    made._handle = ffi.new_handle(made)
-    instance.handle = made._handle
+    made.handle = ffi.new_handle(made)
+    instance.handle = made.handle
     alive.add(made)
     made.start()
     return made
@@ -263,5 +288,3 @@ def create(of: type[N]) -> N:
 def new(of: type[N]) -> Owner[N]:
     """A new object of one of our classes, for Python's own use or to return to the engine."""
     return Owner(create(of))
-
-

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .declare import NativeObject
-from .native import ffi, lib
-from .variant import VariantType, new_variant, string_name
+from adaptive_agents.godot.declare import NativeObject
+from adaptive_agents.godot.native import ffi, lib
+from adaptive_agents.godot.variant import VariantType, new_variant, string_name
 
 NOT_NUMBERS: int = lib.AA_NOT_NUMBERS
 NO_METHOD: int = lib.AA_NO_METHOD
@@ -51,7 +51,9 @@ class AgentRows:
             self._pointers, self._count, ffi.from_buffer("double[]", errors), ffi.from_buffer("double[]", confidences)
         )  # fmt: skip
 
-    def _gather(self, function: object, method: object, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _gather(
+        self, function: object, method: object, size: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         rows = np.zeros((self._count, size), np.float32)
         sizes = np.empty(self._count, np.int64)
         function(  # type: ignore[operator]  # one of two functions of cffi's lib, which has no types

@@ -10,8 +10,9 @@ from __future__ import annotations
 import gc
 import sys
 
+from adaptive_agents.godot.native import ffi, lib
+
 from . import callbacks, register
-from .native import ffi, lib
 
 SCENE_LEVEL, EDITOR_LEVEL = 2, 3
 # The worker thread gives the GIL back within this time when a tick wants it.
@@ -25,7 +26,7 @@ def start(get_proc_address: int, library: int, initialization: int) -> None:
     ):  # fmt: skip
         raise RuntimeError("this engine is too old: Adaptive Agents needs Godot 4.4 or newer")
     # Import everything now: what is missing must be found while the engine can still go on without the classes.
-    from .. import nodes
+    from adaptive_agents import nodes
 
     def change_level(level: int, starting: bool) -> None:
         if level == SCENE_LEVEL and starting:

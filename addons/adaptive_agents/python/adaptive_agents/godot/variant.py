@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from .native import ffi, lib
+from adaptive_agents.godot.native import ffi, lib
 
 
 class VariantType(IntEnum):
@@ -176,7 +176,9 @@ def call_variant(variant: Any, method: str, *arguments: object) -> Any:
     lib.variant_call(variant, string_name(method), held, len(held), result, error)
     result = owned(result)
     if error.error:
-        raise RuntimeError(f"the engine refuses {method}{arguments!r}: call error {error.error}, argument {error.argument}")
+        raise RuntimeError(
+            f"the engine refuses {method}{arguments!r}: call error {error.error}, argument {error.argument}"
+        )
     return result
 
 
@@ -199,7 +201,9 @@ def _read_array(variant: Any) -> list[Any]:
 
 
 def _read_dictionary(variant: Any) -> dict[Any, Any]:
-    return dict(zip(to_python(call_variant(variant, "keys")), to_python(call_variant(variant, "values")), strict=True))
+    return dict(
+        zip(to_python(call_variant(variant, "keys")), to_python(call_variant(variant, "values")), strict=True)
+    )
 
 
 def _read_object(variant: Any) -> Any:
@@ -269,7 +273,9 @@ def _write_array(value: Iterable[Any], result: Any) -> None:
 
 def _write_strings(value: Iterable[str], result: Any) -> None:
     array = new_variant(list(value), VariantType.ARRAY)
-    lib.variant_construct(VariantType.PACKED_STRING_ARRAY, result, [array], 1, ffi.new("GDExtensionCallError *"))
+    lib.variant_construct(
+        VariantType.PACKED_STRING_ARRAY, result, [array], 1, ffi.new("GDExtensionCallError *")
+    )
 
 
 def _write_dictionary(value: Mapping[Any, Any], result: Any) -> None:
@@ -279,7 +285,9 @@ def _write_dictionary(value: Mapping[Any, Any], result: Any) -> None:
 
 
 def _write_vector(kind: int) -> Callable[[Any, Any], None]:
-    return lambda value, result: lib.aa_wrap(kind, result, ffi.new("float[]", [float(part) for part in value]))
+    return lambda value, result: lib.aa_wrap(
+        kind, result, ffi.new("float[]", [float(part) for part in value])
+    )
 
 
 def _write_object(value: Any, result: Any) -> None:
@@ -295,11 +303,19 @@ def _write_object(value: Any, result: Any) -> None:
 
 _WRITERS: dict[int, Callable[[Any, Any], None]] = {
     VariantType.NIL: lambda value, result: None,
-    VariantType.BOOL: lambda value, result: lib.aa_wrap(VariantType.BOOL, result, ffi.new("uint8_t *", bool(value))),
-    VariantType.INT: lambda value, result: lib.aa_wrap(VariantType.INT, result, ffi.new("int64_t *", int(value))),
-    VariantType.FLOAT: lambda value, result: lib.aa_wrap(VariantType.FLOAT, result, ffi.new("double *", float(value))),
+    VariantType.BOOL: lambda value, result: lib.aa_wrap(
+        VariantType.BOOL, result, ffi.new("uint8_t *", bool(value))
+    ),
+    VariantType.INT: lambda value, result: lib.aa_wrap(
+        VariantType.INT, result, ffi.new("int64_t *", int(value))
+    ),
+    VariantType.FLOAT: lambda value, result: lib.aa_wrap(
+        VariantType.FLOAT, result, ffi.new("double *", float(value))
+    ),
     VariantType.STRING: _write_string,
-    VariantType.STRING_NAME: lambda value, result: lib.aa_wrap(VariantType.STRING_NAME, result, string_name(value)),
+    VariantType.STRING_NAME: lambda value, result: lib.aa_wrap(
+        VariantType.STRING_NAME, result, string_name(value)
+    ),
     VariantType.VECTOR2: _write_vector(VariantType.VECTOR2),
     VariantType.VECTOR3: _write_vector(VariantType.VECTOR3),
     VariantType.VECTOR4: _write_vector(VariantType.VECTOR4),

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..godot import engine
-from ..godot.declare import NativeObject
-from .adaptive_agent import AdaptiveAgent
-from .adaptive_agents import AdaptiveAgents, add_singleton, remove_singleton
-from .adaptive_brain import AdaptiveBrain, AdaptiveBrainLoader, add_loader, remove_loader
-from .hub import hub
-from .player_profile import PlayerProfile
-from .recording import end_recording
-from .session_recorder import SessionRecorder
+from adaptive_agents.godot import engine
+from adaptive_agents.godot.declare import NativeObject
+from adaptive_agents.nodes.adaptive_agent import AdaptiveAgent
+from adaptive_agents.nodes.adaptive_agents import AdaptiveAgents, add_singleton, remove_singleton
+from adaptive_agents.nodes.adaptive_brain import AdaptiveBrain, AdaptiveBrainLoader, add_loader, remove_loader
+from adaptive_agents.nodes.hub import hub
+from adaptive_agents.nodes.player_profile import PlayerProfile
+from adaptive_agents.nodes.recording import end_recording
+from adaptive_agents.nodes.session_recorder import SessionRecorder
 
 CLASSES: tuple[type[NativeObject], ...] = (
     AdaptiveBrain,

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AdaptiveAgentsError, ObservationError, SpecError
-from ..godot import engine
-from ..godot.declare import (
+from adaptive_agents.errors import AdaptiveAgentsError, ObservationError, SpecError
+from adaptive_agents.godot import engine
+from adaptive_agents.godot.declare import (
     AnyValue,
     Exported,
     Floats,
@@ -23,10 +23,10 @@ from ..godot.declare import (
     method,
     script_method,
 )
-from ..spec import Field, Spec, Target
-from .adaptive_brain import AdaptiveBrain
-from .hub import ENTER_TREE, EXIT_TREE, hub
-from .player_profile import PlayerProfile
+from adaptive_agents.nodes.adaptive_brain import AdaptiveBrain
+from adaptive_agents.nodes.hub import ENTER_TREE, EXIT_TREE, hub
+from adaptive_agents.nodes.player_profile import PlayerProfile
+from adaptive_agents.spec import Field, Spec, Target
 
 
 class Adaptation(IntEnum):
@@ -57,24 +57,28 @@ class AdaptiveAgent(NativeObject, base="Node"):
     notifications = (ENTER_TREE, EXIT_TREE)
     enums = (Adaptation, TargetKind)
 
-    enabled = Exported(bool, True, changed=_changed)
-    brain = Exported(AdaptiveBrain, hint=Hint.resource("AdaptiveBrain"), changed=_changed)
-    profile = Exported(PlayerProfile, hint=Hint.resource("PlayerProfile"), changed=_changed)
-    adaptation = Exported(int, Adaptation.ADAPTATION_PLAYER, hint=Hint.enum(Adaptation), changed=_changed, enum=Adaptation)
-    decision_interval = Exported(int, 6, hint=Hint.range("1,60,1,or_greater,suffix:ticks"), changed=_changed)
+    enabled = Exported[bool](True, changed=_changed)
+    brain = Exported[AdaptiveBrain | None](hint=Hint.resource("AdaptiveBrain"), changed=_changed)
+    profile = Exported[PlayerProfile | None](hint=Hint.resource("PlayerProfile"), changed=_changed)
+    adaptation = Exported[int](
+        Adaptation.ADAPTATION_PLAYER, hint=Hint.enum(Adaptation), changed=_changed, enum=Adaptation
+    )
+    decision_interval = Exported[int](6, hint=Hint.range("1,60,1,or_greater,suffix:ticks"), changed=_changed)
 
     recording = Group("Recording")
-    observation_fields = Exported(Strings, [], changed=_changed)
-    target_kind = Exported(int, TargetKind.TARGET_VECTOR, hint=Hint.enum(TargetKind), changed=_changed, enum=TargetKind)
-    target = Exported(str, "", changed=_changed)
-    horizon = Exported(int, 36, hint=Hint.range("1,240,1,or_greater,suffix:ticks"), changed=_changed)
+    observation_fields = Exported[Strings]([], changed=_changed)
+    target_kind = Exported[int](
+        TargetKind.TARGET_VECTOR, hint=Hint.enum(TargetKind), changed=_changed, enum=TargetKind
+    )
+    target = Exported[str]("", changed=_changed)
+    horizon = Exported[int](36, hint=Hint.range("1,240,1,or_greater,suffix:ticks"), changed=_changed)
 
-    observation = Exported(Floats, native=True, usage=Usage.HIDDEN)
-    action = Exported(Floats, native=True, writable=False, usage=Usage.HIDDEN)
-    category = Exported(int, native=True, writable=False, usage=Usage.HIDDEN)
-    confidence = Exported(float, native=True, writable=False, usage=Usage.HIDDEN)
-    loss = Exported(float, native=True, writable=False, usage=Usage.HIDDEN)
-    prediction_error = Exported(float, native=True, writable=False, usage=Usage.HIDDEN)
+    observation = Exported[Floats](native=True, usage=Usage.HIDDEN)
+    action = Exported[Floats](native=True, writable=False, usage=Usage.HIDDEN)
+    category = Exported[int](native=True, writable=False, usage=Usage.HIDDEN)
+    confidence = Exported[float](native=True, writable=False, usage=Usage.HIDDEN)
+    loss = Exported[float](native=True, writable=False, usage=Usage.HIDDEN)
+    prediction_error = Exported[float](native=True, writable=False, usage=Usage.HIDDEN)
 
     decided = Signal(action=Floats)
     adapted = Signal(loss_before=float, loss_after=float)
@@ -115,11 +119,15 @@ class AdaptiveAgent(NativeObject, base="Node"):
     def _get_configuration_warnings(self) -> Strings:
         warnings = []
         if self.brain is None and not self.observation_fields:
-            warnings.append("Without a brain and without observation_fields this agent neither decides nor can be recorded.")
+            warnings.append(
+                "Without a brain and without observation_fields this agent neither decides nor can be recorded."
+            )
         if self.brain is not None and self.brain.brain is None:
             warnings.append(f"The brain cannot be used: {self.brain.error}")
         if self.adaptation == Adaptation.ADAPTATION_INDIVIDUAL:
-            warnings.append("Individual adaptation comes with the next version; until then it works like Player.")
+            warnings.append(
+                "Individual adaptation comes with the next version; until then it works like Player."
+            )
         try:
             self.current_spec(60)
         except AdaptiveAgentsError as error:
@@ -145,11 +153,15 @@ class AdaptiveAgent(NativeObject, base="Node"):
             return brain.spec if brain else None
         fields = tuple(Field.parse(text) for text in self.observation_fields)
         if self.target:
-            target = Target.parse("category" if self.target_kind == TargetKind.TARGET_CATEGORY else "vector", self.target)
+            target = Target.parse(
+                "category" if self.target_kind == TargetKind.TARGET_CATEGORY else "vector", self.target
+            )
         elif brain:
             target = brain.spec.target
         else:
-            raise SpecError(f"{self.label} has observation_fields but no target: write for example player_displacement[2]")
+            raise SpecError(
+                f"{self.label} has observation_fields but no target: write for example player_displacement[2]"
+            )
         own = Spec(fields, target, brain.spec.horizon_ticks if brain else self.horizon, tick_rate_hz)
         if brain:
             brain.spec.check_fits(own, brain.label, self.label)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from ..godot import engine
-from ..godot.declare import Exported, NativeObject, method
-from ..godot.register import create
-from .hub import hub
-from .player_profile import PlayerProfile
+from adaptive_agents.godot import engine
+from adaptive_agents.godot.declare import Exported, NativeObject, method
+from adaptive_agents.godot.register import create
+from adaptive_agents.nodes.hub import hub
+from adaptive_agents.nodes.player_profile import PlayerProfile
 
 
 def _changed(_: AdaptiveAgents) -> None:
@@ -24,11 +24,11 @@ class AdaptiveAgents(NativeObject, base="Object"):
 
     the_one: ClassVar[AdaptiveAgents]
 
-    current_profile = Exported(PlayerProfile, changed=_changed)
-    synchronous = Exported(
-        bool, get=lambda _: hub.worker.synchronous, set=lambda _, value: hub.set_synchronous(value)
+    current_profile = Exported[PlayerProfile | None](changed=_changed)
+    synchronous = Exported[bool](
+        get=lambda _: hub.worker.synchronous, set_=lambda _, value: hub.set_synchronous(value)
     )
-    seed = Exported(int, get=lambda _: hub.seed, set=_set_seed)
+    seed = Exported[int](get=lambda _: hub.seed, set_=_set_seed)
 
     @method
     def end_episode(self) -> None:

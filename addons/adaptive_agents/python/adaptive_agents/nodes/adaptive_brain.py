@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..brain import Brain
-from ..errors import AdaptiveAgentsError, BrainError
-from ..godot import engine
-from ..godot.declare import AnyValue, Exported, Name, NativeObject, Strings, engine_method
-from ..godot.register import new
+from adaptive_agents.brain import Brain
+from adaptive_agents.errors import AdaptiveAgentsError, BrainError
+from adaptive_agents.godot import engine
+from adaptive_agents.godot.declare import AnyValue, Exported, Name, NativeObject, Strings, engine_method
+from adaptive_agents.godot.register import new
 
 EXTENSION = "brain"
 
@@ -20,11 +20,11 @@ EXTENSION = "brain"
 class AdaptiveBrain(NativeObject, base="Resource", is_reference=True):
     """A meta-learned model that predicts, and that a few gradient steps fit to a player."""
 
-    source_path = Exported(str, get=lambda self: self.source)
-    algorithm = Exported(str, get=lambda self: self.brain.algorithm if self.brain else "")
-    spec = Exported(dict, get=lambda self: self.brain.spec.to_dict() if self.brain else {})
-    scores = Exported(dict, get=lambda self: self.brain.scores if self.brain else {})
-    inner_loop = Exported(dict, get=lambda self: vars(self.brain.inner_loop) if self.brain else {})
+    source_path = Exported[str](get=lambda self: self.source)
+    algorithm = Exported[str](get=lambda self: self.brain.algorithm if self.brain else "")
+    spec = Exported[dict[str, Any]](get=lambda self: self.brain.spec.to_dict() if self.brain else {})
+    scores = Exported[dict[str, Any]](get=lambda self: self.brain.scores if self.brain else {})
+    inner_loop = Exported[dict[str, Any]](get=lambda self: vars(self.brain.inner_loop) if self.brain else {})
 
     def start(self) -> None:
         self.source = ""

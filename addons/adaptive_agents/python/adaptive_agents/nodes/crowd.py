@@ -1,10 +1,10 @@
 """A crowd: all agents that share a brain and a spec. One tick of theirs is a fixed number of crossings and NumPy calls.
 
-    measure   what must be known now: the targets of observations made a horizon ago, and where new ones start from
-    mature    pairs of then and now: to the players' memories, to the recorders, to the running errors
-    observe   the agents whose interval has come
-    predict   one onnxruntime run for all of them
-    hand out  `action` and `decided`
+measure   what must be known now: the targets of observations made a horizon ago, and where new ones start from
+mature    pairs of then and now: to the players' memories, to the recorders, to the running errors
+observe   the agents whose interval has come
+predict   one onnxruntime run for all of them
+hand out  `action` and `decided`
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..brain import Brain
-from ..decisions import DecisionBatch
-from ..errors import ObservationError
-from ..godot.rows import FREED, NO_METHOD, NOT_NUMBERS, AgentRows
-from ..labels import MaturedLabels, PendingLabels
-from ..prediction_error import RunningPredictionError
-from ..profile import BrainMemory
-from ..spec import Spec
+from adaptive_agents.brain import Brain
+from adaptive_agents.decisions import DecisionBatch
+from adaptive_agents.errors import ObservationError
+from adaptive_agents.godot.rows import FREED, NO_METHOD, NOT_NUMBERS, AgentRows
+from adaptive_agents.labels import MaturedLabels, PendingLabels
+from adaptive_agents.prediction_error import RunningPredictionError
+from adaptive_agents.profile import BrainMemory
+from adaptive_agents.spec import Spec
 
 if TYPE_CHECKING:
-    from .adaptive_agent import AdaptiveAgent
-    from .session_recorder import SessionRecorder
+    from adaptive_agents.nodes.adaptive_agent import AdaptiveAgent
+    from adaptive_agents.nodes.session_recorder import SessionRecorder
 
 Slots = NDArray[np.intp]
 
@@ -44,7 +44,9 @@ class Crowd:
         self.changed = False
         self._labels = PendingLabels(spec)
         self._errors = RunningPredictionError(spec)
-        self._sizes = RunningPredictionError(spec)  # of predicting no change: what the confidence compares with
+        self._sizes = RunningPredictionError(
+            spec
+        )  # of predicting no change: what the confidence compares with
         self._batch = DecisionBatch(brain) if brain else None
         self._slot_of: dict[AdaptiveAgent, int] = {}
         self._memory_of: list[BrainMemory | None] = []
@@ -93,7 +95,9 @@ class Crowd:
     def agents_of(self, memory: BrainMemory) -> list[AdaptiveAgent]:
         """The agents that use the weights of a memory."""
         return [
-            agent for agent, own in zip(self.agents, self._memory_of, strict=True) if agent is not None and own is memory
+            agent
+            for agent, own in zip(self.agents, self._memory_of, strict=True)
+            if agent is not None and own is memory
         ]
 
     def _enter(self, agent: AdaptiveAgent) -> None:
@@ -124,7 +128,9 @@ class Crowd:
             self._labels.end_episode(self._slot_of[agent])
             self.episodes[self._slot_of[agent]] = agent.episode
 
-    def learn(self, agent: AdaptiveAgent, tick: int, observation: NDArray[np.float32], target: NDArray[np.float32]) -> None:
+    def learn(
+        self, agent: AdaptiveAgent, tick: int, observation: NDArray[np.float32], target: NDArray[np.float32]
+    ) -> None:
         """Takes an example that the game made itself.
 
         Raises:
@@ -169,7 +175,11 @@ class Crowd:
         rows, sizes = self._rows_of(slots).measure(columns)
         good = (sizes == columns) & np.isfinite(rows).all(axis=1)
         if self.is_category:
-            good &= (rows[:, 0] >= 0) & (rows[:, 0] < self.spec.target.size) & (rows[:, 0] == np.floor(rows[:, 0]))
+            good &= (
+                (rows[:, 0] >= 0)
+                & (rows[:, 0] < self.spec.target.size)
+                & (rows[:, 0] == np.floor(rows[:, 0]))
+            )
         if not good.all():
             for index in np.flatnonzero(~good & (sizes != NO_METHOD) & (sizes != FREED)):
                 self._complain_of_measurement(slots[index], rows[index], int(sizes[index]))
@@ -178,7 +188,9 @@ class Crowd:
         measurements[slots], usable[slots] = rows, good
         return measurements, usable
 
-    def _decide(self, tick: int, slots: Slots, measured: tuple[NDArray[np.float32], NDArray[np.bool_]] | None) -> None:
+    def _decide(
+        self, tick: int, slots: Slots, measured: tuple[NDArray[np.float32], NDArray[np.bool_]] | None
+    ) -> None:
         size = self.spec.observation_size
         observations, sizes = self._rows_of(slots).observe(size)
         if self.changed:
@@ -195,7 +207,10 @@ class Crowd:
         predictions = None
         if self._batch is not None:
             memories, profiles = self._plan(slots)
-            params = [memory.fast_params if memory is not None else self._batch.brain.init_params for memory in memories]
+            params = [
+                memory.fast_params if memory is not None else self._batch.brain.init_params
+                for memory in memories
+            ]
             predictions = self._batch.run(observations, profiles, params)
         self._wait(tick, slots, observations, measured, predictions)
         if predictions is not None:
@@ -259,7 +274,9 @@ class Crowd:
         key = slots.tobytes()
         rows = self._rows.get(key)
         if rows is None:
-            rows = self._rows[key] = AgentRows([agent for slot in slots if (agent := self.agents[slot]) is not None])
+            rows = self._rows[key] = AgentRows(
+                [agent for slot in slots if (agent := self.agents[slot]) is not None]
+            )
         return rows
 
     def _plan(self, slots: Slots) -> tuple[list[BrainMemory | None], NDArray[np.intp]]:
@@ -282,7 +299,9 @@ class Crowd:
                     f"{self.name} expects {self.spec.describe_observation()}, {agent.label} gave no row of numbers: "
                     "return a PackedFloat32Array from _observe()"
                 )
-            self.spec.check_observation(row if size == len(row) else np.zeros(size, np.float32), self.name, agent.label)
+            self.spec.check_observation(
+                row if size == len(row) else np.zeros(size, np.float32), self.name, agent.label
+            )
         except ObservationError as error:
             agent.complain("observation", error)
 
@@ -293,6 +312,12 @@ class Crowd:
         needed = f"{self.spec.target_columns} finite number" + ("s" if self.spec.target_columns > 1 else "")
         if self.is_category:
             needed = f"a whole number from 0 to {self.spec.target.size - 1}"
-        gave = "no number" if size == NOT_NUMBERS else f"{size} numbers" if size != len(row) else str(row.tolist())
+        gave = (
+            "no number"
+            if size == NOT_NUMBERS
+            else f"{size} numbers"
+            if size != len(row)
+            else str(row.tolist())
+        )
         message = f"target {self.spec.target} needs {needed} from _measure(), {agent.label} gave {gave}"
         agent.complain("measurement", ObservationError(message))

@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..adaptation import AdaptationSettings, AdaptationWorker, apply, submit_due
-from ..brain import Brain
-from ..errors import AdaptiveAgentsError, BrainError, ProfileError
-from ..godot import engine
-from ..godot.callbacks import new_callable, report
-from ..godot.register import new
-from ..profile import BrainMemory
-from ..spec import Spec
-from .crowd import Crowd
+from adaptive_agents.adaptation import AdaptationSettings, AdaptationWorker, apply, submit_due
+from adaptive_agents.brain import Brain
+from adaptive_agents.errors import AdaptiveAgentsError, BrainError, ProfileError
+from adaptive_agents.godot import engine
+from adaptive_agents.godot.callbacks import new_callable, report
+from adaptive_agents.godot.register import new
+from adaptive_agents.nodes.crowd import Crowd
+from adaptive_agents.profile import BrainMemory
+from adaptive_agents.spec import Spec
 
 OFF = 0  # Adaptation.ADAPTATION_OFF
 
 if TYPE_CHECKING:
-    from .adaptive_agent import AdaptiveAgent
-    from .player_profile import PlayerProfile
-    from .session_recorder import SessionRecorder
+    from adaptive_agents.nodes.adaptive_agent import AdaptiveAgent
+    from adaptive_agents.nodes.player_profile import PlayerProfile
+    from adaptive_agents.nodes.session_recorder import SessionRecorder
 
 ENTER_TREE, EXIT_TREE = 10, 11
 TICKS_REMEMBERED = 6000
@@ -110,7 +110,7 @@ class Hub:
         for crowd in list(self._crowds.values()):
             try:
                 crowd.tick(self._tick)
-            except Exception as error:  # one crowd must not stop the others
+            except Exception as error:  # noqa: BLE001 - one crowd must not stop the others
                 report(error, f"AdaptiveAgents (tick of {crowd.name})")
                 for agent in [agent for agent in crowd.agents if agent is not None]:
                     agent.fail(str(error))
@@ -192,8 +192,8 @@ class Hub:
     @property
     def current_profile(self) -> PlayerProfile:
         """The profile of agents that have none of their own."""
-        from .adaptive_agents import AdaptiveAgents
-        from .player_profile import PlayerProfile
+        from adaptive_agents.nodes.adaptive_agents import AdaptiveAgents
+        from adaptive_agents.nodes.player_profile import PlayerProfile
 
         owner = AdaptiveAgents.the_one
         if owner.current_profile is None:
@@ -207,7 +207,9 @@ class Hub:
             self._arrange()
         return self._crowd_of.get(agent)
 
-    def learn(self, agent: AdaptiveAgent, observation: NDArray[np.float32], target: NDArray[np.float32]) -> None:
+    def learn(
+        self, agent: AdaptiveAgent, observation: NDArray[np.float32], target: NDArray[np.float32]
+    ) -> None:
         crowd = self.crowd_of(agent)
         if crowd is None:
             return

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..adaptation import AdaptationSettings
-from ..errors import AdaptiveAgentsError, ProfileError
-from ..godot import engine
-from ..godot.declare import Exported, NativeObject, Owner, method, static_method
-from ..godot.register import new
-from ..profile import Profile, set_aside
+from adaptive_agents.adaptation import AdaptationSettings
+from adaptive_agents.errors import AdaptiveAgentsError, ProfileError
+from adaptive_agents.godot import engine
+from adaptive_agents.godot.declare import Exported, NativeObject, Owner, method, static_method
+from adaptive_agents.godot.register import new
+from adaptive_agents.profile import Profile, set_aside
 
 
 class PlayerProfile(NativeObject, base="Resource", is_reference=True):
     """The adapted weights and the newest examples of one player."""
 
-    examples = Exported(int, get=lambda self: self.profile.examples)
+    examples = Exported[int](get=lambda self: self.profile.examples)
 
     def start(self) -> None:
         self.profile = Profile()
@@ -26,7 +26,7 @@ class PlayerProfile(NativeObject, base="Resource", is_reference=True):
     def _set_player_id(self, player_id: str) -> None:
         self.profile.player_id = player_id
 
-    player_id = Exported(str, "", get=_get_player_id, set=_set_player_id)
+    player_id = Exported[str]("", get=_get_player_id, set_=_set_player_id)
 
     @staticmethod
     @static_method
@@ -39,7 +39,9 @@ class PlayerProfile(NativeObject, base="Resource", is_reference=True):
         try:
             made.object.profile = Profile.load(file)
         except ProfileError as error:
-            engine.push_error(f"{error} (the file is kept as '{set_aside(file)}')", "PlayerProfile.load_profile")
+            engine.push_error(
+                f"{error} (the file is kept as '{set_aside(file)}')", "PlayerProfile.load_profile"
+            )
         return made
 
     @method

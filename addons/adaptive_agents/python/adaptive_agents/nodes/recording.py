@@ -15,9 +15,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import AdaptiveAgentsError, SessionError
-from ..examples import Examples
-from ..session import SessionHeader, SessionWriter
+from adaptive_agents.errors import AdaptiveAgentsError, SessionError
+from adaptive_agents.examples import Examples
+from adaptive_agents.session import SessionHeader, SessionWriter
 
 WRITE_INTERVAL_SEC = 1.0
 
@@ -127,7 +127,9 @@ class _WritingThread:
         with self._wake:
             self._files.append(file)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="adaptive-agents-recording", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._work, name="adaptive-agents-recording", daemon=True
+                )
                 self._thread.start()
 
     def remove(self, file: SessionFile) -> None:

@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import SessionError
-from ..godot import engine
-from ..godot.declare import Exported, Hint, NativeObject, Signal, Strings, engine_method, method
-from ..session import SessionHeader
-from ..spec import Spec
-from .hub import ENTER_TREE, EXIT_TREE, hub
-from .recording import SessionFile
+from adaptive_agents.errors import SessionError
+from adaptive_agents.godot import engine
+from adaptive_agents.godot.declare import Exported, Hint, NativeObject, Signal, Strings, engine_method, method
+from adaptive_agents.nodes.hub import ENTER_TREE, EXIT_TREE, hub
+from adaptive_agents.nodes.recording import SessionFile
+from adaptive_agents.session import SessionHeader
+from adaptive_agents.spec import Spec
 
 if TYPE_CHECKING:
-    from ..labels import MaturedLabels
-    from .adaptive_agent import AdaptiveAgent
-    from .crowd import Crowd
+    from adaptive_agents.labels import MaturedLabels
+    from adaptive_agents.nodes.adaptive_agent import AdaptiveAgent
+    from adaptive_agents.nodes.crowd import Crowd
 
 
 def _changed(recorder: SessionRecorder) -> None:
@@ -32,11 +32,11 @@ class SessionRecorder(NativeObject, base="Node"):
 
     notifications = (ENTER_TREE, EXIT_TREE)
 
-    recording = Exported(bool, True, changed=_changed)
-    player_id = Exported(str, "player", changed=lambda recorder: recorder.player_changed())
-    directory = Exported(str, "user://sessions", hint=Hint.directory())
-    max_megabytes = Exported(float, 64.0, hint=Hint.range("0.1,1024,0.1,or_greater,suffix:MB"))
-    seed = Exported(int, 0)
+    recording = Exported[bool](True, changed=_changed)
+    player_id = Exported[str]("player", changed=lambda recorder: recorder.player_changed())
+    directory = Exported[str]("user://sessions", hint=Hint.directory())
+    max_megabytes = Exported[float](64.0, hint=Hint.range("0.1,1024,0.1,or_greater,suffix:MB"))
+    seed = Exported[int](0)
 
     session_saved = Signal(path=str)
 
@@ -86,7 +86,13 @@ class SessionRecorder(NativeObject, base="Node"):
         file = self.files.get(crowd.spec) or self._new_file(crowd.spec)
         if file is None:
             return
-        file.put(labels.tick - self.first_tick, numbers, crowd.episodes[labels.slots], labels.observations, labels.targets)
+        file.put(
+            labels.tick - self.first_tick,
+            numbers,
+            crowd.episodes[labels.slots],
+            labels.observations,
+            labels.targets,
+        )
         if file.problem:
             engine.push_error(file.take_problem(), "SessionRecorder")
         if file.bytes_written > self.max_megabytes * 1e6:
