@@ -29,7 +29,7 @@ const FLIGHT_TICKS := 36
 const CUE_TICKS := 21
 ## An arrow that lands nearer than this to the player's middle hits (body and splash).
 const HIT_RADIUS_PX := 42.0
-## The archers think once in so many ticks, and only then let go.
+## The enemies think once in so many ticks, and only then act.
 const DECISION_TICKS := 6
 
 var aim := Aim.LINEAR
@@ -44,6 +44,7 @@ var tick := 0
 ## Everything that enemies leave to luck is drawn from here.
 var luck := RandomNumberGenerator.new()
 
+var _act_phase := 1
 var _danger_tick := -1
 var _danger: Arrow = null
 
@@ -91,6 +92,16 @@ func advance() -> void:
 	for archer in archers:
 		archer.advance(self)
 	hunter.advance(self)
+
+
+## Whether enemies act in this tick: right after they thought.
+func is_acting_tick() -> bool:
+	return tick % DECISION_TICKS == _act_phase
+
+
+## Called by the predictors when they decided, between two ticks.
+func let_enemies_act_next() -> void:
+	_act_phase = (tick + 1) % DECISION_TICKS
 
 
 ## Lets an arrow go from [param from] that will land at [param landing].

@@ -32,7 +32,7 @@ func begin(arena: Arena) -> void:
 func advance(arena: Arena) -> void:
 	since_shot_ticks += 1
 	reload_sec = maxf(reload_sec - Arena.TICK_SEC, 0.0)
-	if arena.tick % Arena.DECISION_TICKS != 0:
+	if not arena.is_acting_tick():
 		return
 	if post != Post.TOP:
 		place = _post_at(arena.tick)

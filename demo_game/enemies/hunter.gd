@@ -30,7 +30,7 @@ func advance(arena: Arena) -> void:
 		reload_sec = maxf(reload_sec - Arena.TICK_SEC, 0.0)
 		velocity *= 0.92
 	else:
-		if arena.tick % Arena.DECISION_TICKS == 0:
+		if arena.is_acting_tick():
 			var goal := arena.player.place + expected_displacement(arena)
 			velocity = place.direction_to(goal) * SPEED_PX_PER_SEC
 		if place.distance_squared_to(arena.player.place) < CATCH_PX * CATCH_PX:

@@ -76,6 +76,7 @@ func _write_results() -> String:
 
 func _stop(problem: String) -> void:
 	set_physics_process(false)
+	SimulatedSession.clean_up()
 	if not problem.is_empty():
 		printerr("simulation: ", problem)
 	get_tree().quit(0 if problem.is_empty() else 2)
