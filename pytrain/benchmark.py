@@ -1,7 +1,7 @@
 """What the addon costs the game's main thread: a crowd of adapting agents in the engine, in real time.
 
-The scene (`tests/benchmarks/crowd.gd`) notes what the addon says each tick took, in microseconds; here that
-becomes a median, a 99th percentile and a histogram.
+The scene (`tests/benchmarks/crowd.gd`) notes what the addon says each tick took, without and with
+adaptation; here that becomes a median, a 99th percentile and a histogram.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pytrain.simulation import ENGINE_ERROR
 
 SCRIPT = ROOT / "tests" / "benchmarks" / "crowd.gd"
 AGENTS = 100
-SECONDS = 12
+SECONDS = 8
 BIN_MSEC = 0.05
 
 
@@ -39,7 +39,7 @@ def benchmark(brain: Path, out: Path, progress: ProgressCallback = silent) -> di
             f"results={results.resolve()}",
         ],
         log=out / "crowd.log",
-        units=SECONDS,
+        units=2 * SECONDS,
         timeout_sec=60.0 + 4 * SECONDS,
         failure=ENGINE_ERROR,
     )
@@ -48,12 +48,12 @@ def benchmark(brain: Path, out: Path, progress: ProgressCallback = silent) -> di
 
 
 def summarise(measured: dict[str, Any]) -> dict[str, Any]:
-    """Ticks of the addon `tick_usec (ticks,)` as the figures that are reported."""
+    """What `crowd.gd` wrote, `tick_usec (ticks,)`, as the figures that are reported."""
     ticks_msec = np.asarray(measured["tick_usec"], dtype=np.float64) / 1000
     if len(ticks_msec) < 100:
         raise PytrainError(f"{len(ticks_msec)} ticks were measured, a 99th percentile needs 100 or more")
     median, p99 = np.percentile(ticks_msec, (50, 99))
-    busy = np.asarray(measured["adapting"], dtype=bool)
+    frozen_msec = np.asarray(measured["tick_usec_without_adaptation"], dtype=np.float64) / 1000
     edges = np.arange(0, max(1.0, float(ticks_msec.max())) + 2 * BIN_MSEC, BIN_MSEC)
     counts, _ = np.histogram(ticks_msec, edges)
     return {
@@ -62,7 +62,9 @@ def summarise(measured: dict[str, Any]) -> dict[str, Any]:
         "ticks": len(ticks_msec),
         "slowest_msec": float(ticks_msec.max()),
         "adaptations": measured["adaptations"],
-        "median_msec_while_adapting": float(np.median(ticks_msec[busy])) if busy.any() else None,
-        "median_msec_otherwise": float(np.median(ticks_msec[~busy])) if (~busy).any() else None,
+        "runs": measured["runs"],
+        "without_adaptation_msec": dict(
+            zip(("median", "p99"), map(float, np.percentile(frozen_msec, (50, 99))), strict=True)
+        ),
         "histogram": {"bin_msec": BIN_MSEC, "ticks": [int(count) for count in counts]},
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -32,10 +32,13 @@ def fail(message: str) -> None:
 
 
 @contextmanager
-def watch() -> Iterator[ProgressCallback]:
-    """A callback that shows progress for as long as the context lasts, one bar per stage."""
+def watch(shares: Mapping[str, float] | None = None) -> Iterator[ProgressCallback]:
+    """A callback that shows progress for as long as the context lasts, one bar per stage.
+
+    `shares` says what part of the whole time each stage takes, for a reader who wants one figure.
+    """
     if os.environ.get(PROGRESS_VARIABLE) == "lines":
-        yield _Lines()
+        yield _Lines(shares or {})
         return
     columns = (
         TextColumn("  {task.description:<24}"),
@@ -63,13 +66,18 @@ def watch() -> Iterator[ProgressCallback]:
 
 
 class _Lines:
-    """Prints how much of the stage is done, often enough for a bar and not more often."""
+    """Prints how much of the whole is done, often enough for a bar and not more often."""
 
-    def __init__(self) -> None:
+    def __init__(self, shares: Mapping[str, float]) -> None:
+        self.shares = shares
+        self.reached: dict[str, float] = {}
         self.printed = 0.0
 
     def __call__(self, progress: Progress) -> None:
+        part = progress.done / max(1, progress.total)
+        self.reached[progress.stage] = max(part, self.reached.get(progress.stage, 0.0))
+        whole = sum(self.shares.get(stage, 1.0) * reached for stage, reached in self.reached.items())
         now = time.monotonic()
-        if progress.done >= progress.total or now - self.printed >= LINE_EVERY_SEC:
+        if now - self.printed >= LINE_EVERY_SEC:
             self.printed = now
-            messages.print(f"PROGRESS {progress.done} {progress.total}")
+            messages.print(f"PROGRESS {min(1000, round(1000 * whole))} 1000")

@@ -262,7 +262,8 @@ def best_on_validation(brains: dict[Algorithm, Path]) -> Algorithm:
     from adaptive_agents.brain import Brain
 
     learners: tuple[Algorithm, ...] = ("reptile", "fomaml", "maml")
-    return min(learners, key=lambda name: float(Brain.open(brains[name]).scores["validation"]["error_after"]))
+    errors = {name: Brain.open(brains[name]).scores["meta_validation"]["error_after"] for name in learners}
+    return min(learners, key=lambda name: float(errors[name]))
 
 
 def _clear(out: Path) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from adaptive_agents.brain import Brain
     from pytrain.evaluate import Evaluation
 
+TRAIN_SHARES = {"read sessions": 0.03, "meta-train": 0.77, "choose adaptation": 0.15, "export": 0.05}
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateCommand(EvaluateSettings):
@@ -39,7 +41,7 @@ def run_train(settings: TrainSettings) -> None:
         raise PytrainError("no sessions to train on; name session files, or folders of them")
     from pytrain.train import train
 
-    with watch() as progress:
+    with watch(TRAIN_SHARES) as progress:
         result = train(settings, progress)
     results.print(
         f"{result.brain}: {result.algorithm}, {result.players} players and {result.examples:,} examples, "

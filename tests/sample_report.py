@@ -26,7 +26,8 @@ def make_report(adapting: float = 0.39, tick_usec: float = 500.0) -> dict[str, A
         {
             "agents": 100,
             "tick_usec": ticks,
-            "adapting": [tick % 60 < 2 for tick in range(600)],
+            "tick_usec_without_adaptation": ticks,
+            "runs": 600,
             "adaptations": 10,
         }
     )
