@@ -148,6 +148,16 @@ static void take_row(aa_instance *agent, const float *row, int32_t size, int is_
 	}
 }
 
+/* Emits a signal of one agent. `self` is copied: a receiver may free the agent. */
+static void emit(const aa_instance *agent, const void *emit_signal, const void **arguments, int32_t count) {
+	aa_variant self, nothing;
+	GDExtensionCallError error;
+	variant_new_copy(&self, &agent->self);
+	variant_call(&self, emit_signal, arguments, count, &nothing, &error);
+	variant_destroy(&nothing);
+	variant_destroy(&self);
+}
+
 /* Every agent has its action before the first hears `decided`. */
 void aa_hand_out(aa_instance **agents, int32_t count, const void *emit_signal, const aa_variant *decided, const float *rows, int32_t size,
 		int is_category) {
@@ -157,18 +167,30 @@ void aa_hand_out(aa_instance **agents, int32_t count, const void *emit_signal, c
 			take_row(agents[i], rows + (size_t)i * size, size, is_category);
 	begin_walk(&walk, agents, count);
 	for (int32_t i = 0; i < count; ++i) {
-		aa_variant self, action, nothing;
-		GDExtensionCallError error;
-		const void *arguments[] = { decided, &action };
 		if (!agents[i])
 			continue;
-		/* Copies: a receiver may free the agent. */
-		variant_new_copy(&self, &agents[i]->self);
+		aa_variant action;
+		const void *arguments[] = { decided, &action };
 		variant_new_copy(&action, &agents[i]->action);
-		variant_call(&self, emit_signal, arguments, 2, &nothing, &error);
-		variant_destroy(&nothing);
+		emit(agents[i], emit_signal, arguments, 2);
 		variant_destroy(&action);
-		variant_destroy(&self);
+	}
+	end_walk();
+}
+
+void aa_emit_adapted(aa_instance **agents, int32_t count, const void *emit_signal, const aa_variant *adapted, double loss_before,
+		double loss_after) {
+	Walk walk;
+	aa_variant before, after;
+	const void *arguments[] = { adapted, &before, &after };
+	variant_from[GDEXTENSION_VARIANT_TYPE_FLOAT](&before, &loss_before);
+	variant_from[GDEXTENSION_VARIANT_TYPE_FLOAT](&after, &loss_after);
+	begin_walk(&walk, agents, count);
+	for (int32_t i = 0; i < count; ++i) {
+		if (!agents[i])
+			continue;
+		agents[i]->loss = loss_after;
+		emit(agents[i], emit_signal, arguments, 3);
 	}
 	end_walk();
 }

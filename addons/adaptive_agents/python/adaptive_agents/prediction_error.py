@@ -62,6 +62,12 @@ class RunningPredictionError:
         """The running error of one agent; NaN before its first matured prediction."""
         return float(self._errors[slot]) if slot < len(self._errors) else float("nan")
 
+    def values_of(self, slots: NDArray[np.intp]) -> NDArray[np.float64]:
+        """(n,) the running errors of agents `slots` (n,); NaN before their first matured prediction."""
+        if len(slots):
+            self._grow(int(slots.max()) + 1)
+        return self._errors[slots]
+
     def reset(self, slot: int) -> None:
         """Starts anew for one agent: its slot was given to another, or its weights were exchanged."""
         self._grow(slot + 1)

@@ -5,6 +5,7 @@ Method calls go by name, through the engine's own dynamic call. What happens eve
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from adaptive_agents.godot.native import ffi, lib
@@ -60,6 +61,7 @@ def push_warning(message: str) -> None:
     lib.print_warning_with_message(text, text, b"adaptive_agents", b"", 0, 1)
 
 
+@cache
 def is_editor() -> bool:
     """Whether this is the editor itself, not a running game."""
     return bool(call(singleton("Engine"), "is_editor_hint"))

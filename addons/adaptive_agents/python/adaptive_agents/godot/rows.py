@@ -24,6 +24,7 @@ class AgentRows:
         self._pointers = ffi.new("aa_instance *[]", [agent.instance for agent in agents])
         self._observe, self._measure = string_name("_observe"), string_name("_measure")
         self._emit_signal = string_name("emit_signal")
+        self._adapted = new_variant("adapted", VariantType.STRING_NAME)
         self._decided = new_variant("decided", VariantType.STRING_NAME)
 
     def observe(self, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -44,6 +45,12 @@ class AgentRows:
             self._pointers, self._count, self._emit_signal, self._decided,
             ffi.from_buffer("float[]", rows), rows.shape[1], is_category,
         )  # fmt: skip
+
+    def emit_adapted(self, loss_before: float, loss_after: float) -> None:
+        """Gives each agent its new `loss`, and emits `adapted`."""
+        lib.aa_emit_adapted(
+            self._pointers, self._count, self._emit_signal, self._adapted, loss_before, loss_after
+        )
 
     def set_scores(self, errors: NDArray[np.float64], confidences: NDArray[np.float64]) -> None:
         """Gives each agent its `prediction_error` and `confidence`; NaN leaves one as it is."""

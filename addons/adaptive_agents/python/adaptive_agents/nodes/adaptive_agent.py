@@ -48,7 +48,8 @@ def _changed(agent: AdaptiveAgent) -> None:
     """Something that decides how the agent takes part in the tick."""
     agent.reported.clear()
     hub.changed = True
-    agent.call_engine("update_configuration_warnings")
+    if engine.is_editor():
+        agent.call_engine("update_configuration_warnings")
 
 
 class AdaptiveAgent(NativeObject, base="Node"):

@@ -42,6 +42,8 @@ class Crowd:
         self.agents: list[AdaptiveAgent | None] = []
         self.episodes = np.zeros(0, np.int32)
         self.changed = False
+        self.memories: list[BrainMemory] = []
+        """The players' memories that its agents adapt, each once."""
         self._labels = PendingLabels(spec)
         self._errors = RunningPredictionError(spec)
         self._sizes = RunningPredictionError(
@@ -76,6 +78,7 @@ class Crowd:
             self._intervals[slot] = max(1, agent.decision_interval)
             self._memory_of[slot] = memory
             self.episodes[slot] = agent.episode
+        self.memories = list(dict.fromkeys(memory for memory in self._memory_of if memory is not None))
         self._recorders = []
         for recorder, recorded in recorders:
             numbers = np.full(count, -1, np.int32)
@@ -87,18 +90,16 @@ class Crowd:
         self._plans: dict[bytes, tuple[list[BrainMemory | None], NDArray[np.intp]]] = {}
         self.changed = False
 
-    @property
-    def memories(self) -> list[BrainMemory]:
-        """The players' memories that its agents adapt, each once."""
-        return list(dict.fromkeys(memory for memory in self._memory_of if memory is not None))
+    def adapted(self, memory: BrainMemory, loss_before: float, loss_after: float) -> None:
+        """Tells the agents that use a memory's weights that there are new ones."""
+        slots = np.flatnonzero([own is memory for own in self._memory_of])
+        if len(slots):
+            self._rows_of(slots).emit_adapted(loss_before, loss_after)
 
-    def agents_of(self, memory: BrainMemory) -> list[AdaptiveAgent]:
-        """The agents that use the weights of a memory."""
-        return [
-            agent
-            for agent, own in zip(self.agents, self._memory_of, strict=True)
-            if agent is not None and own is memory
-        ]
+    @property
+    def runs(self) -> int:
+        """How often onnxruntime was called for a decision."""
+        return self._batch.runs if self._batch else 0
 
     def _enter(self, agent: AdaptiveAgent) -> None:
         slot = self.agents.index(None) if None in self.agents else len(self.agents)
@@ -114,11 +115,6 @@ class Crowd:
         slot = self._slot_of.pop(agent)
         self.agents[slot] = None
         self._labels.end_episode(slot)
-
-    @property
-    def runs(self) -> int:
-        """How often onnxruntime was called for a decision."""
-        return self._batch.runs if self._batch else 0
 
     # ---- what happens to single agents
 
@@ -153,7 +149,9 @@ class Crowd:
         """Everything that is due at this tick."""
         deciding = np.flatnonzero((self._intervals > 0) & (tick % np.maximum(self._intervals, 1) == 0))
         waiting = self._labels.due(tick)
-        wanted = np.union1d(deciding, waiting) if self._starts_from_measurement else waiting
+        wanted = waiting
+        if self._starts_from_measurement and not np.array_equal(deciding, waiting):
+            wanted = np.union1d(deciding, waiting)
         measured = self._measure(wanted) if len(wanted) else None
         if self.changed:
             return
@@ -261,12 +259,12 @@ class Crowd:
 
     def _score(self, labels: MaturedLabels) -> None:
         self._errors.update(labels.slots, labels.predictions, labels.targets)
-        errors = np.array([self._errors[slot] for slot in labels.slots])
+        errors = self._errors.values_of(labels.slots)
         confidences = np.full(len(errors), np.nan)
         if not self.is_category:
             # How much better than to assume that nothing changes.
             self._sizes.update(labels.slots, np.zeros_like(labels.targets), labels.targets)
-            sizes = np.array([self._sizes[slot] for slot in labels.slots])
+            sizes = self._sizes.values_of(labels.slots)
             confidences = np.clip(1 - errors / np.maximum(sizes, 1e-12), 0, 1)
         self._rows_of(labels.slots).set_scores(errors, confidences)
 

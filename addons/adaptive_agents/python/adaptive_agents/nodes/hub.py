@@ -114,9 +114,9 @@ class Hub:
                 report(error, f"AdaptiveAgents (tick of {crowd.name})")
                 for agent in [agent for agent in crowd.agents if agent is not None]:
                     agent.fail(str(error))
-        memories = dict.fromkeys(memory for crowd in self._crowds.values() for memory in crowd.memories)
+        memories = [memory for crowd in self._crowds.values() for memory in crowd.memories]
         if memories:
-            submit_due(self.worker, list(memories), self._tick, self.settings)
+            submit_due(self.worker, memories, self._tick, self.settings)
         self._tick += 1
         self._tick_usec.append((time.perf_counter_ns() - began) / 1000)
 
@@ -130,9 +130,7 @@ class Hub:
                 self._rejected += 1
                 continue
             for crowd in self._crowds.values():
-                for agent in crowd.agents_of(outcome.memory):
-                    agent.instance.loss = outcome.loss_after
-                    agent.emit("adapted", outcome.loss_before, outcome.loss_after)
+                crowd.adapted(outcome.memory, outcome.loss_before, outcome.loss_after)
 
     def _arrange(self) -> None:
         """Puts every agent into the crowd of its brain and spec."""

@@ -5,14 +5,23 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from adaptive_agents.errors import SessionError
+from adaptive_agents.errors import AdaptiveAgentsError, SessionError
 from adaptive_agents.godot import engine
-from adaptive_agents.godot.declare import Exported, Hint, NativeObject, Signal, Strings, engine_method, method
+from adaptive_agents.godot.declare import (
+    Exported,
+    Hint,
+    NativeObject,
+    Signal,
+    Strings,
+    engine_method,
+    method,
+    static_method,
+)
 from adaptive_agents.nodes.hub import ENTER_TREE, EXIT_TREE, hub
 from adaptive_agents.nodes.recording import SessionFile
-from adaptive_agents.session import SessionHeader
+from adaptive_agents.session import SessionHeader, read_header
 from adaptive_agents.spec import Spec
 
 if TYPE_CHECKING:
@@ -72,6 +81,22 @@ class SessionRecorder(NativeObject, base="Node"):
         self.numbers.clear()
         self.first_tick, self.gave_up = None, False
         return path
+
+    @staticmethod
+    @static_method
+    def describe_session(path: str) -> dict[str, Any]:
+        """The head of a `.session` file, for the editor's list; `error` alone where it cannot be read."""
+        try:
+            header = read_header(engine.absolute_path(path))
+        except AdaptiveAgentsError as error:
+            return {"error": str(error)}
+        return {
+            "player_id": header.player_id,
+            "seed": header.seed,
+            "game_build": header.game_build,
+            "started_at": header.started_at,
+            "spec": header.spec.to_dict(),
+        }
 
     @engine_method
     def _get_configuration_warnings(self) -> Strings:
