@@ -144,7 +144,7 @@ def make_environment() -> None:
         _run([sys.executable, "-m", "venv", str(ENVIRONMENT)], "cannot make the virtual environment")
     _step("Python packages: torch and onnx to train, onnxruntime to play, pytest to test (the long download)")
     pip = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
-    quiet = [] if sys.stdout.isatty() else ["--quiet"]
+    quiet = [] if sys.stdout.isatty() else ["--quiet", "--quiet"]  # errors only
     packages = ["--editable", ".[dev]", "--constraint", CONSTRAINTS.name]
     _run([*pip, *quiet, *packages], "cannot install the Python packages")
     stamp.write_text(wanted, encoding="utf-8")
