@@ -90,29 +90,22 @@ def test_many_players_in_one_run_learn_as_if_each_were_alone(brain: Brain) -> No
 
 
 def test_the_steps_never_see_the_held_back_slice(brain: Brain) -> None:
-    memory = BrainMemory(brain)
-    teach(memory, 20)
-    job = make_job([memory], 0)
-    learned = job.support.observations[job.support.weights > 0]
-    held_back = job.held_back.observations[job.held_back.weights > 0]
-    everything = memory.support.in_order().observations[0]
-    np.testing.assert_array_equal(np.concatenate([learned, held_back]), everything)
-    assert len(held_back) == 4
-
-
-def test_a_full_memory_learns_from_support_size_examples(brain: Brain) -> None:
-    memory = BrainMemory(brain)
-    teach(memory, 500)
-    assert make_job([memory], 0).support.weights.sum() == brain.inner_loop.support_size
+    plain, spoiled = BrainMemory(brain), BrainMemory(brain)
+    teach(plain, 20)
+    teach(spoiled, 16)
+    teach(spoiled, 4, player=5, seed=5)
+    spoiled.support._observations[:16] = plain.support._observations[:16]
+    spoiled.support._targets[:16] = plain.support._targets[:16]
+    assert adapted(plain).distance == pytest.approx(adapted(spoiled).distance, rel=1e-6)
 
 
 def test_a_job_keeps_its_own_copies(brain: Brain) -> None:
     memory = BrainMemory(brain)
     teach(memory, 32)
     job = make_job([memory], 0)
-    before = job.support.observations.copy()
+    before = job.examples[0].observations.copy()
     teach(memory, 40, player=1, seed=1)
-    np.testing.assert_array_equal(job.support.observations, before)
+    np.testing.assert_array_equal(job.examples[0].observations, before)
 
 
 def test_weights_that_predict_the_newest_examples_worse_are_refused(brain: Brain) -> None:
@@ -160,7 +153,7 @@ def test_an_exception_becomes_outcomes_that_carry_it_and_frees_the_memories(brai
     for memory in memories:
         teach(memory, 16)
     job = make_job(memories, 0)
-    broken = replace(job, support=SupportSet.zeros(2, 8, 7, 2))
+    broken = replace(job, examples=(SupportSet.zeros(1, 8, 7, 2),) * 2)
     outcomes = run_job(broken)
     assert [outcome.memory for outcome in outcomes] == memories
     for outcome in outcomes:
@@ -232,10 +225,29 @@ def test_due_memories_share_a_run_per_brain(brain: Brain, tmp_path: Path) -> Non
             super().submit(job)
 
     worker = Counting(synchronous=True)
-    assert submit_due(worker, [*memories, idle], 0, SETTINGS) == len(memories)
-    assert sizes == [(brain, MAX_PROFILES_PER_RUN), (brain, 3), (other, 2)]
-    assert [outcome.memory for outcome in worker.poll()] == memories
+    assert submit_due(worker, [*memories, idle], 0, SETTINGS) == MAX_PROFILES_PER_RUN + 2
+    assert submit_due(worker, [*memories, idle], 1, SETTINGS) == 3
+    assert sizes == [(brain, MAX_PROFILES_PER_RUN), (other, 2), (brain, 3)]
+    outcomes = worker.poll()
+    assert {id(outcome.memory) for outcome in outcomes} == {id(memory) for memory in memories}
     assert worker.poll() == []
+
+
+def test_nobody_waits_for_ever_when_many_are_due_at_once(brain: Brain) -> None:
+    memories, settings = (
+        [BrainMemory(brain) for _ in range(2 * MAX_PROFILES_PER_RUN)],
+        replace(SETTINGS, interval_ticks=1),
+    )
+    worker = AdaptationWorker(synchronous=True)
+    seen = set()
+    for tick in range(2):
+        for memory in memories:
+            teach(memory, 8)
+        submit_due(worker, memories, tick, settings)
+        for outcome in worker.poll():
+            apply(outcome)
+            seen.add(id(outcome.memory))
+    assert len(seen) == len(memories)
 
 
 def test_synchronous_adaptation_gives_the_same_bits_each_time(brain: Brain) -> None:

@@ -2,7 +2,7 @@
 
 The round trip of one adaptation:
 
-    1. tick thread: `make_job` copies weights and newest examples of all memories that are due (`is_due`);
+    1. tick thread: `make_job` copies the newest examples of all memories that are due (`is_due`);
     2. worker:      `run_job` takes the inner loop's steps from the slow weights and judges the result;
     3. tick thread: `apply` swaps accepted weights in, between ticks.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import queue
+import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -24,12 +25,13 @@ import numpy as np
 
 from adaptive_agents.brain import Brain, Params
 from adaptive_agents.profile import BrainMemory
-from adaptive_agents.support import SupportSet, held_back_rows
+from adaptive_agents.support import SupportSet, split_examples
 
 MAX_PROFILES_PER_RUN = 32
-"""Larger batches are split: measured, 32 profiles at once take the least time per profile."""
+"""More profiles of a brain wait for the next tick: a tick copies little, and larger runs gain nothing."""
 
-_SMALLEST_PADDED = 8
+_SWITCH_INTERVAL_SEC = 2e-4
+
 _LOSS_TOLERANCE = 1e-6
 
 
@@ -47,17 +49,16 @@ class AdaptationSettings:
 
 @dataclass(frozen=True)
 class AdaptationJob:
-    """Copies of all that one run needs, for memories of one brain; the tick thread shares nothing with it."""
+    """All that one run needs, for memories of one brain: copies, and weights, which never change."""
 
     brain: Brain
     memories: tuple[BrainMemory, ...]
     generations: tuple[int, ...]
-    slow_params: Params
-    """Each `(profiles, *shape)`."""
-    fast_params: Params
-    """Each `(profiles, *shape)`: the weights in use."""
-    support: SupportSet
-    held_back: SupportSet
+    slow_params: tuple[Params, ...]
+    fast_params: tuple[Params, ...]
+    """The weights in use."""
+    examples: tuple[SupportSet, ...]
+    """Those of each memory, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +87,18 @@ def is_due(memory: BrainMemory, tick: int, settings: AdaptationSettings) -> bool
 
     A memory with examples that never adapted (a returning player, a retrained brain) is due at once.
     """
-    if memory.in_flight or len(memory.support) < settings.min_examples:
+    if memory.in_flight:
         return False
+    if memory.adapted_at is not None:
+        total, at = memory.adapted_at
+        if tick - at < settings.interval_ticks or memory.support.total == total:
+            return False
     loop = memory.brain.inner_loop
-    if loop.support_size == 0 or loop.num_inner_steps == 0:
-        return False
-    if memory.adapted_at is None:
-        return True
-    total, at = memory.adapted_at
-    return memory.support.total > total and tick - at >= settings.interval_ticks
+    return (
+        len(memory.support) >= max(2, settings.min_examples)
+        and loop.support_size > 0
+        and loop.num_inner_steps > 0
+    )
 
 
 def make_job(memories: Sequence[BrainMemory], tick: int) -> AdaptationJob:
@@ -104,32 +108,16 @@ def make_job(memories: Sequence[BrainMemory], tick: int) -> AdaptationJob:
         memories: at least one, each with two examples or more.
         tick: the tick now, from which the next adaptation of each is counted.
     """
-    brain = memories[0].brain
-    held = [held_back_rows(len(memory.support)) for memory in memories]
-    learned = [
-        min(brain.inner_loop.support_size, len(memory.support) - rows)
-        for memory, rows in zip(memories, held, strict=True)
-    ]
-    support, held_back = (
-        SupportSet.zeros(
-            len(memories), _padded(max(rows)), brain.spec.observation_size, brain.spec.target_columns
-        )
-        for rows in (learned, held)
-    )
-    for index, memory in enumerate(memories):
-        first_held = len(memory.support) - held[index]
-        memory.support.copy_into(support, index, first_held - learned[index], learned[index])
-        memory.support.copy_into(held_back, index, first_held, held[index])
+    for memory in memories:
         memory.in_flight = True
         memory.adapted_at = (memory.support.total, tick)
     return AdaptationJob(
-        brain=brain,
+        brain=memories[0].brain,
         memories=tuple(memories),
         generations=tuple(memory.generation for memory in memories),
-        slow_params=_stack([memory.slow_params for memory in memories]),
-        fast_params=_stack([memory.fast_params for memory in memories]),
-        support=support,
-        held_back=held_back,
+        slow_params=tuple(memory.slow_params for memory in memories),
+        fast_params=tuple(memory.fast_params for memory in memories),
+        examples=tuple(memory.support.in_order() for memory in memories),
     )
 
 
@@ -196,6 +184,8 @@ class AdaptationWorker:
         self._thread = None
 
     def _work(self) -> None:
+        # The tick thread must not wait Python's usual 5 ms for this one to let go of the interpreter.
+        sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_INTERVAL_SEC))
         while (job := self._jobs.get()) is not None:
             if self._closing:
                 for memory, generation in zip(job.memories, job.generations, strict=True):
@@ -209,25 +199,30 @@ class AdaptationWorker:
 def submit_due(
     worker: AdaptationWorker, memories: Sequence[BrainMemory], tick: int, settings: AdaptationSettings
 ) -> int:
-    """Submits one job per brain (at most `MAX_PROFILES_PER_RUN` each) for all that are due; how many are."""
+    """Submits a job per brain for at most `MAX_PROFILES_PER_RUN` memories that are due; how many it took."""
     due: dict[str, list[BrainMemory]] = {}
     for memory in memories:
         if is_due(memory, tick, settings):
             due.setdefault(memory.brain.sha256, []).append(memory)
+    submitted = 0
     for group in due.values():
-        for start in range(0, len(group), MAX_PROFILES_PER_RUN):
-            worker.submit(make_job(group[start : start + MAX_PROFILES_PER_RUN], tick))
-    return sum(map(len, due.values()))
+        # Who waited longest comes first, so that nobody waits for ever.
+        group.sort(key=lambda memory: -1 if memory.adapted_at is None else memory.adapted_at[1])
+        worker.submit(make_job(group[:MAX_PROFILES_PER_RUN], tick))
+        submitted += len(group[:MAX_PROFILES_PER_RUN])
+    return submitted
 
 
 def _adapt_and_judge(job: AdaptationJob) -> list[AdaptationOutcome]:
     brain = job.brain
     profiles = len(job.memories)
-    adapted = brain.adapt(job.slow_params, job.support).params
+    support, held_back = split_examples(job.examples, brain.inner_loop.support_size)
+    adapted = brain.adapt(_stack(job.slow_params), support).params
+    in_use = _stack(job.fast_params)
     # Both judgements in one run, no steps: the loss is the one that the brain was trained with.
     judged = brain.adapt(
-        {name: np.concatenate([job.fast_params[name], adapted[name]]) for name in adapted},
-        SupportSet(*(np.concatenate([part, part]) for part in job.held_back.columns())),
+        {name: np.concatenate([in_use[name], adapted[name]]) for name in adapted},
+        SupportSet(*(np.concatenate([part, part]) for part in held_back.columns())),
         num_inner_steps=0,
     ).loss_before
     with np.errstate(over="ignore", invalid="ignore"):  # diverged weights are judged below, not warned about
@@ -270,11 +265,6 @@ def _why_not(loss_before: float, loss_after: float, distance: float, trust_radiu
     if loss_after > loss_before * (1 + _LOSS_TOLERANCE):
         return f"the loss on the newest examples rose from {loss_before:.4g} to {loss_after:.4g}"
     return ""
-
-
-def _padded(rows: int) -> int:
-    """The next power of two: few different shapes, for which onnxruntime plans its memory once each."""
-    return max(_SMALLEST_PADDED, 1 << (rows - 1).bit_length())
 
 
 def _stack(params: Sequence[Params]) -> Params:

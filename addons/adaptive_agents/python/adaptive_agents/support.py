@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_agents.errors import ObservationError
+
+_SMALLEST_PADDED = 8
 
 HELD_BACK_SHARE = 0.2
 """The newest part of the examples that adaptation does not learn from, but is judged by."""
@@ -59,6 +62,39 @@ class SupportSet:
             np.zeros((profiles, support, target_columns), np.float32),
             np.zeros((profiles, support), np.float32),
         )
+
+
+def split_examples(examples: Sequence[SupportSet], support_size: int) -> tuple[SupportSet, SupportSet]:
+    """Splits the examples of several profiles into what is learned from and what is held back.
+
+    Args:
+        examples: one support set of one profile each, oldest example first, two examples or more.
+        support_size: at most this many are learned from, the newest before those held back.
+
+    Returns:
+        Two support sets of all profiles, padded to few different sizes, for each of which onnxruntime plans
+        its memory once.
+    """
+    held = [held_back_rows(each.weights.size) for each in examples]
+    ends = [each.weights.size - rows for each, rows in zip(examples, held, strict=True)]
+    starts = [max(0, end - support_size) for end in ends]
+    learned = _padded_batch(examples, starts, ends)
+    return learned, _padded_batch(examples, ends, [each.weights.size for each in examples])
+
+
+def _padded_batch(examples: Sequence[SupportSet], starts: Sequence[int], ends: Sequence[int]) -> SupportSet:
+    longest = max(end - start for start, end in zip(starts, ends, strict=True))
+    first = examples[0]
+    batch = SupportSet.zeros(
+        len(examples),
+        max(_SMALLEST_PADDED, 1 << (longest - 1).bit_length()),
+        first.observations.shape[2],
+        first.targets.shape[2],
+    )
+    for index, (each, start, end) in enumerate(zip(examples, starts, ends, strict=True)):
+        for column, source in zip(batch.columns(), each.columns(), strict=True):
+            column[index, : end - start] = source[0, start:end]
+    return batch
 
 
 class ExampleRing:
@@ -116,28 +152,13 @@ class ExampleRing:
             column[: rows - skipped - first] = values[skipped + first :]
         self._total += rows
 
-    def copy_into(self, target: SupportSet, profile: int, first: int, count: int) -> None:
-        """Copies `count` examples, from the `first` oldest on, to the first rows of one profile of `target`.
-
-        The rows after them are left as they are.
-        """
-        oldest = self._total - len(self)
-        start = (oldest + first) % self.capacity
-        until_end = min(count, self.capacity - start)
-        for column, out in (
-            (self._observations, target.observations[profile]),
-            (self._targets, target.targets[profile]),
-            (self._weights, target.weights[profile]),
-        ):
-            out[:until_end] = column[start : start + until_end]
-            out[until_end:count] = column[: count - until_end]
-
     def in_order(self) -> SupportSet:
         """A copy of all examples, oldest first, as a support set of one profile."""
-        count = len(self)
-        everything = SupportSet.zeros(1, count, self._observations.shape[1], self._targets.shape[1])
-        self.copy_into(everything, 0, 0, count)
-        return everything
+        columns = (self._observations, self._targets, self._weights)
+        if self._total < self.capacity:
+            return SupportSet(*(column[None, : self._total].copy() for column in columns))
+        oldest = self._total % self.capacity
+        return SupportSet(*(np.concatenate([column[oldest:], column[:oldest]])[None] for column in columns))
 
     def clear(self) -> None:
         """Forgets all examples."""
