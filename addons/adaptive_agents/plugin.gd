@@ -1,0 +1,35 @@
+@tool
+extends EditorPlugin
+## Adds what a game developer sees in the editor: the panel with the recorded sessions and the
+## Retrain button, and readable brains in the inspector.
+##
+## The nodes and resources themselves are native classes (adaptive_agents.gdextension) and need no
+## enabling. Everything added here is removed again in [method _exit_tree].
+
+const SessionsPanel := preload("editor/sessions_panel.gd")
+const BrainInspector := preload("editor/brain_inspector.gd")
+const Pytrain := preload("editor/pytrain.gd")
+
+var _panel: SessionsPanel
+var _inspector: BrainInspector
+
+
+func _enter_tree() -> void:
+	Pytrain.add_project_setting()
+	_panel = SessionsPanel.new()
+	_panel.brain_written.connect(_on_brain_written)
+	add_control_to_bottom_panel(_panel, "Adaptive Agents")
+	_inspector = BrainInspector.new()
+	add_inspector_plugin(_inspector)
+
+
+func _exit_tree() -> void:
+	remove_inspector_plugin(_inspector)
+	_inspector = null
+	remove_control_from_bottom_panel(_panel)
+	_panel.queue_free()
+	_panel = null
+
+
+func _on_brain_written(_path: String) -> void:
+	EditorInterface.get_resource_filesystem().scan()
