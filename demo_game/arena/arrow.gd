@@ -5,6 +5,8 @@ extends RefCounted
 var from := Vector2.ZERO
 var landing := Vector2.ZERO
 var ticks_left := 0
+## Free for the game: which way of aiming the arrow counts for.
+var mode := 0
 
 
 ## Whether the player can see yet where it will land.

@@ -47,6 +47,13 @@ static func set_adapting(arena: Arena, adapts: bool) -> void:
 			enemy.predictor.call(&"set_adapting", adapts)
 
 
+## Lets the predictors of [param arena] watch, or look away.
+static func set_enabled(arena: Arena, enabled: bool) -> void:
+	for enemy in arena.enemies():
+		if enemy.predictor != null:
+			enemy.predictor.set(&"enabled", enabled)
+
+
 ## Tells the predictors that a round is over: what they still wait to see will not come.
 static func end_episode(arena: Arena) -> void:
 	for enemy in arena.enemies():
