@@ -67,11 +67,15 @@ class TaskSampler:
         self._players = players
         self._cuts = cuts
         self._random = torch.Generator().manual_seed(seed)
-        rate, horizon = players.spec.tick_rate_hz, players.spec.horizon_ticks
+        rate = players.spec.tick_rate_hz
         ticks = [round(sec * rate) for sec in (cuts.earliest_sec, cuts.latest_sec, cuts.query_window_sec)]
         self._earliest, latest, self._window = ticks
         self._latest = players.last_ticks.clamp(max=latest)
-        too_short = torch.nonzero(self._latest <= max(self._earliest, horizon)).flatten().tolist()
+        if latest < self._earliest:
+            raise PytrainError(
+                f"--max-cut-sec {cuts.latest_sec:g} is before --min-cut-sec {cuts.earliest_sec:g}: raise it"
+            )
+        too_short = torch.nonzero(players.last_ticks < self._earliest).flatten().tolist()
         if too_short:
             player = too_short[0]
             raise PytrainError(

@@ -1,0 +1,67 @@
+"""Players whose habit is a sinusoid with an amplitude and phase of their own: easy to make, hard without adapting.
+
+The sinusoid of the MAML paper in the form of sessions: x is observed, y = amplitude * sin(x + phase) is the target,
+or as a category whether y is low, middle or high.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from adaptive_agents.session import SessionHeader, SessionWriter
+from adaptive_agents.spec import Field, Spec, Target, TargetKind
+from pytrain.dataset import Players
+
+TICKS_APART = 6
+HORIZON_TICKS = 36
+
+
+def sinusoid_spec(kind: TargetKind = "vector") -> Spec:
+    target = Target("vector", "y", 1) if kind == "vector" else Target("category", "level", 3)
+    return Spec((Field("x"), Field("distraction", 2)), target, HORIZON_TICKS)
+
+
+def play(player: int, seconds: float, kind: TargetKind = "vector") -> tuple[np.ndarray, ...]:
+    """Ticks, observations and targets of one player; the number decides the habit."""
+    random = np.random.default_rng([player, 2017])
+    amplitude, phase = random.uniform(0.5, 5.0), random.uniform(0, np.pi)
+    ticks = np.arange(0, round(seconds * 60), TICKS_APART)
+    observations = random.standard_normal((len(ticks), 3))
+    observations[:, 0] = random.uniform(-5, 5, len(ticks))
+    y = amplitude * np.sin(observations[:, :1] + phase)
+    targets = y if kind == "vector" else (y > -0.5).astype(float) + (y > 0.5)
+    return ticks, observations.astype(np.float32), targets.astype(np.float32)
+
+
+def write_sessions(
+    folder: Path, players: range, kind: TargetKind = "vector", seconds: float = 60.0, name: str = "player"
+) -> Path:
+    """One `.session` for each player, and the folder they are in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for player in players:
+        header = SessionHeader(sinusoid_spec(kind), f"{name}-{player}")
+        with SessionWriter(folder / f"{name}-{player}.session", header) as writer:
+            for tick, observation, target in zip(*play(player, seconds, kind), strict=True):
+                writer.add(int(tick), 0, 0, observation, target)
+    return folder
+
+
+def make_players(count: int, kind: TargetKind = "vector", seconds: float = 60.0, first: int = 0) -> Players:
+    """The same players without the way over files."""
+    played = [play(player, seconds, kind) for player in range(first, first + count)]
+    ticks, observations, targets = (
+        torch.from_numpy(np.concatenate(column)) for column in zip(*played, strict=True)
+    )
+    return Players(
+        spec=sinusoid_spec(kind),
+        ids=tuple(f"player-{player}" for player in range(first, first + count)),
+        sessions=count,
+        offsets=torch.tensor([0, *(len(part[0]) for part in played)]).cumsum(0),
+        ticks=ticks,
+        observations=observations,
+        targets=targets,
+        weights=torch.ones(len(ticks)),
+    )

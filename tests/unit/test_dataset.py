@@ -1,0 +1,138 @@
+"""Sessions become players: joined by player id, sorted by time, and split so that nobody is on both sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adaptive_agents.session import SessionHeader, SessionWriter
+from adaptive_agents.spec import Field, Spec, Target
+from pytrain.dataset import read_players, split_by_player
+from pytrain.errors import PytrainError
+from tests.synthetic_players import HORIZON_TICKS, make_players, sinusoid_spec, write_sessions
+
+
+def write(
+    path: Path, player: str, ticks: list[int], started_at: str = "", weights: list[float] | None = None
+):
+    """A session whose first observed value says which tick it is."""
+    with SessionWriter(path, SessionHeader(sinusoid_spec(), player, started_at=started_at)) as writer:
+        for tick, weight in zip(ticks, weights or [1.0] * len(ticks), strict=True):
+            writer.add(tick, 0, 0, [tick, 0, 0], [tick / 2], weight)
+
+
+def test_players_are_sorted_by_id_and_own_their_examples(tmp_path):
+    write(tmp_path / "1.session", "zoe", [10, 20])
+    write(tmp_path / "2.session", "ann", [5, 6, 7])
+    players = read_players([tmp_path])
+    assert players.ids == ("ann", "zoe")
+    assert players.offsets.tolist() == [0, 3, 5]
+    assert players.observations[:, 0].tolist() == [5, 6, 7, 10, 20]
+    assert players.targets[:, 0].tolist() == [2.5, 3, 3.5, 5, 10]
+
+
+def test_ticks_of_play_count_from_the_first_observation(tmp_path):
+    write(tmp_path / "1.session", "ann", [1000, 1006])
+    assert read_players([tmp_path]).ticks.tolist() == [0, 6]
+
+
+def test_a_later_session_goes_on_a_horizon_after_the_one_before(tmp_path):
+    write(tmp_path / "a.session", "ann", [0, 6], started_at="2026-01-02T00:00:00+00:00")
+    write(tmp_path / "b.session", "ann", [0, 6], started_at="2026-01-01T00:00:00+00:00")
+    players = read_players([tmp_path])
+    assert players.sessions == 2
+    assert players.ticks.tolist() == [0, 6, 6 + HORIZON_TICKS + 1, 12 + HORIZON_TICKS + 1]
+
+
+def test_examples_come_in_order_of_time(tmp_path):
+    write(tmp_path / "1.session", "ann", [12, 0, 6])
+    assert read_players([tmp_path]).observations[:, 0].tolist() == [0, 6, 12]
+
+
+def test_examples_without_a_label_are_left_out(tmp_path):
+    write(tmp_path / "1.session", "ann", [0, 6, 12], weights=[1.0, 0.0, 0.5])
+    players = read_players([tmp_path])
+    assert players.ticks.tolist() == [0, 12]
+    assert players.weights.tolist() == [1.0, 0.5]
+
+
+def test_a_player_without_any_label_is_named(tmp_path):
+    write(tmp_path / "1.session", "ann", [0, 6])
+    write(tmp_path / "2.session", "bob", [0], weights=[0.0])
+    with pytest.raises(PytrainError, match="'bob' has no labelled example"):
+        read_players([tmp_path])
+
+
+def test_files_and_folders_may_be_mixed_and_named_twice(tmp_path):
+    write(tmp_path / "1.session", "ann", [0, 6])
+    assert read_players([tmp_path, tmp_path / "1.session"]).examples == 2
+
+
+def test_a_folder_without_sessions_says_how_to_record_some(tmp_path):
+    with pytest.raises(PytrainError, match=r"no \.session file in .*pytrain record"):
+        read_players([tmp_path])
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(PytrainError, match=r"nobody\.session"):
+        read_players([tmp_path / "nobody.session"])
+
+
+def test_sessions_that_hold_nothing_are_refused(tmp_path):
+    write(tmp_path / "1.session", "ann", [])
+    with pytest.raises(PytrainError, match="no examples in 1 session"):
+        read_players([tmp_path])
+
+
+def test_sessions_of_different_specs_are_refused_with_both_files_and_values(tmp_path):
+    write(tmp_path / "1.session", "ann", [0])
+    other = Spec((Field("x"), Field("distraction", 3)), Target("vector", "y", 1), HORIZON_TICKS)
+    with SessionWriter(tmp_path / "2.session", SessionHeader(other, "bob")) as writer:
+        writer.add(0, 0, 0, [0, 0, 0, 0], [0])
+    with pytest.raises(
+        PytrainError, match=r"1\.session expects distraction\[2\].*2\.session has distraction\[3\]"
+    ):
+        read_players([tmp_path])
+
+
+@given(st.integers(2, 40), st.floats(0, 1), st.integers(0, 100))
+def test_a_split_by_player_has_no_overlap_and_loses_nobody(count, fraction, seed):
+    players = make_players(count, seconds=1.0)
+    kept, held_out = split_by_player(players, fraction, seed)
+    assert not set(kept.ids) & set(held_out.ids)
+    assert sorted(kept.ids + held_out.ids) == sorted(players.ids)
+    assert len(kept) >= 1
+    assert len(held_out) >= 1
+    assert kept.examples + held_out.examples == players.examples
+
+
+def test_a_split_is_the_same_for_the_same_seed():
+    players = make_players(20, seconds=1.0)
+    assert split_by_player(players, 0.2, 3)[1].ids == split_by_player(players, 0.2, 3)[1].ids
+    assert split_by_player(players, 0.2, 3)[1].ids != split_by_player(players, 0.2, 4)[1].ids
+
+
+def test_one_player_cannot_be_split():
+    with pytest.raises(PytrainError, match="'player-0'"):
+        split_by_player(make_players(1), 0.2, 0)
+
+
+def test_selected_players_keep_their_own_examples():
+    players = make_players(5, seconds=2.0)
+    chosen = players.select([3, 1])
+    assert chosen.ids == ("player-3", "player-1")
+    first, end = players.offsets[1], players.offsets[2]
+    assert torch.equal(chosen.observations[chosen.offsets[1] :], players.observations[first:end])
+
+
+def test_recorded_numbers_arrive_unchanged(tmp_path):
+    folder = write_sessions(tmp_path / "sessions", range(3), seconds=5.0)
+    read, made = read_players([folder]), make_players(3, seconds=5.0)
+    assert np.array_equal(read.observations, made.observations)
+    assert np.array_equal(read.targets, made.targets)
+    assert torch.equal(read.ticks, made.ticks)

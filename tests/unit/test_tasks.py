@@ -1,0 +1,125 @@
+"""Tasks: the support set is what was known at the cut, the query set was observed strictly after it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytrain.dataset import Players
+from pytrain.errors import PytrainError
+from pytrain.tasks import Batch, Cuts, TaskSampler, newest_known, observed_between
+from tests.synthetic_players import HORIZON_TICKS, TICKS_APART, make_players, sinusoid_spec
+
+
+def telling_players(count: int, examples: int) -> Players:
+    """Players whose observations say who they are and at which tick it was."""
+    ticks = (torch.arange(examples) * TICKS_APART).repeat(count)
+    who = torch.arange(count).repeat_interleave(examples)
+    return Players(
+        spec=sinusoid_spec(),
+        ids=tuple(f"player-{index}" for index in range(count)),
+        sessions=count,
+        offsets=torch.arange(count + 1) * examples,
+        ticks=ticks,
+        observations=torch.stack([who, ticks, torch.zeros_like(who)], dim=1).float(),
+        targets=torch.zeros(len(ticks), 1),
+        weights=torch.ones(len(ticks)),
+    )
+
+
+def ticks_of(batch: Batch, task: int) -> list[int]:
+    """The ticks of the examples that are there."""
+    return batch.observations[task, batch.weights[task] > 0, 1].long().tolist()
+
+
+@given(st.integers(0, 1000), st.integers(1, 300), st.integers(1, 64))
+def test_queries_are_observed_after_every_support_label_was_known(seed, examples, support_size):
+    players = telling_players(4, 30 + examples)
+    tasks = TaskSampler(players, Cuts(1.0, 20.0, 5.0), seed).tasks(8, support_size, 16)
+    for task in range(8):
+        support, query = ticks_of(tasks.support, task), ticks_of(tasks.query, task)
+        assert query
+        assert all(known + HORIZON_TICKS <= observed for known in support for observed in query)
+
+
+@given(st.integers(0, 1000))
+def test_support_and_query_are_of_the_same_player(seed):
+    tasks = TaskSampler(telling_players(5, 600), Cuts(), seed).tasks(8, 16, 16)
+    support, query = tasks.support, tasks.query
+    for task in range(8):
+        who = {*support.observations[task, support.weights[task] > 0, 0].tolist()}
+        assert who == {*query.observations[task, query.weights[task] > 0, 0].tolist()}
+
+
+def test_the_support_set_holds_the_newest_examples_whose_label_was_known():
+    players = telling_players(2, 100)
+    support = newest_known(players, torch.tensor([1]), torch.tensor([120]), 4)
+    assert ticks_of(support, 0) == [66, 72, 78, 84]  # 84 + 36 ticks of horizon = 120
+    assert support.observations[0, :, 0].tolist() == [1, 1, 1, 1]
+
+
+def test_a_short_past_is_padded_with_weight_0():
+    support = newest_known(telling_players(2, 100), torch.tensor([1]), torch.tensor([42]), 4)
+    assert support.weights[0].tolist() == [0, 0, 1, 1]
+    assert ticks_of(support, 0) == [0, 6]
+
+
+def test_before_the_first_label_nothing_is_known():
+    support = newest_known(
+        telling_players(2, 100), torch.tensor([0, 1]), torch.tensor([0, HORIZON_TICKS - 1]), 4
+    )
+    assert support.weights.sum() == 0
+
+
+def test_a_window_holds_all_that_was_observed_in_it_and_nothing_of_others():
+    players = telling_players(3, 20)
+    window = observed_between(
+        players, torch.tensor([0, 2]), torch.tensor([60, 108]), torch.tensor([78, 9999])
+    )
+    assert ticks_of(window, 0) == [60, 66, 72]
+    assert ticks_of(window, 1) == [108, 114]
+    assert window.observations[1, window.weights[1] > 0, 0].tolist() == [2, 2]
+
+
+def test_queries_stay_inside_the_window_after_the_cut():
+    tasks = TaskSampler(telling_players(3, 600), Cuts(10.0, 10.0, 3.0), 0).tasks(16, 8, 32)
+    for task in range(16):
+        assert set(ticks_of(tasks.query, task)) <= set(range(600, 780, TICKS_APART))
+
+
+def test_cuts_are_drawn_from_their_whole_range():
+    tasks = TaskSampler(telling_players(3, 600), Cuts(2.0, 30.0, 5.0), 0).tasks(2000, 1, 1)
+    newest = tasks.support.observations[:, 0, 1]
+    assert newest.min() < 3 * 60
+    assert newest.max() > 28 * 60
+
+
+def test_minibatches_are_of_one_player_each_and_of_different_examples():
+    batches = TaskSampler(telling_players(4, 600), Cuts(), 0).minibatches(8, 3, 16)
+    assert len(batches) == 3
+    who = torch.stack([batch.observations[:, :, 0] for batch in batches], dim=1)
+    assert (who == who[:, :1, :1]).all()
+    assert not torch.equal(batches[0].observations, batches[1].observations)
+
+
+def test_weights_of_the_recording_travel_into_the_tasks():
+    players = make_players(2)
+    players.weights[:] = 0.5
+    tasks = TaskSampler(players, Cuts(), 0).tasks(4, 8, 8)
+    assert set(tasks.query.weights.flatten().tolist()) == {0.5}
+
+
+def test_one_seed_gives_one_sequence_of_tasks():
+    players = make_players(5)
+    one, same, other = (TaskSampler(players, Cuts(), seed) for seed in (1, 1, 2))
+    for _ in range(3):
+        a, b, c = (sampler.tasks(4, 8, 8) for sampler in (one, same, other))
+        assert torch.equal(a.query.observations, b.query.observations)
+        assert not torch.equal(a.query.observations, c.query.observations)
+
+
+def test_a_player_who_stopped_before_the_first_cut_is_named_with_both_times():
+    with pytest.raises(PytrainError, match=r"'player-0' played 0\.9 s.*cut at 2 s"):
+        TaskSampler(make_players(1, seconds=1.0), Cuts(), 0)
