@@ -30,8 +30,8 @@ from pytrain.record import RecordSettings, record
 from pytrain.report import write_report
 from pytrain.settings import ALGORITHMS, Algorithm
 from pytrain.simulation import Population
-from pytrain.tables import engine_table, play_table, prediction_table, target_table
-from pytrain.targets import judge
+from pytrain.tables import engine_table, play_table, prediction_table, target_list
+from pytrain.targets import judge, summary
 
 MADE_BY = ".made-by-pytrain-demo"
 TRAIN_TIMEOUT_SEC = 900.0
@@ -164,7 +164,8 @@ class Demo:
             run_side_by_side(jobs, self.settings.jobs, "predict and adapt", progress)
         for key, job in zip(populations, jobs, strict=True):
             if job.output is not None:
-                self.report[key] = json.loads(job.output.read_text(encoding="utf-8"))
+                figures = json.loads(job.output.read_text(encoding="utf-8"))
+                self.report[key] = {**figures, "unit": "px"}  # the arena measures in pixels
         return f"{len(self.report['prediction']['methods'])} methods"
 
     def play(self) -> str:
@@ -205,18 +206,20 @@ class Demo:
     def show(self) -> None:
         """The tables, and in plain sentences what adaptation gained."""
         report = self.report
-        after = f"after {report['prediction'].get('headline_sec', 20):g} s of play"
-        players, strangers = report["prediction"]["players"], report["unseen_family"]["players"]
-        results.print()
-        results.print(prediction_table(report["prediction"], f"Prediction {after}, {players} new players"))
+        after = f"after {report['prediction']['headline_sec']:g} s of play"
+        known, unseen = report["prediction"], report["unseen_family"]
+        results.print(prediction_table(known, f"Prediction {after}, {known['players']} new players"))
         results.print(
-            prediction_table(
-                report["unseen_family"], f"The same for a family never trained on, {strangers} players"
-            )
+            prediction_table(unseen, f"The same, {unseen['players']} players of a kind never trained on")
         )
         results.print(play_table(report["play"]))
         results.print(engine_table(report["engine"]))
-        results.print(target_table(judge(report)))
+        results.print(target_list(judge(report)))
+        results.print()
+        for sentence in summary(report)[:2]:
+            results.print(sentence)
+        stages = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report["seconds"].items())
+        results.print(f"Wall time {sum(report['seconds'].values()):.0f} s: {stages}.")
 
     def _note(self, *words: str) -> None:
         self.commands.append(shlex.join(["pytrain", *words]))

@@ -45,14 +45,20 @@ def run_train(settings: TrainSettings) -> None:
         result = train(settings, progress)
     results.print(
         f"{result.brain}: {result.algorithm}, {result.players} players and {result.examples:,} examples, "
-        f"{result.meta_steps:,} meta steps, {result.seconds:.0f} s"
+        f"{result.meta_steps:,} meta steps, {result.seconds:.0f} s",
+        soft_wrap=True,
+        markup=False,
     )
     results.print(
         f"on {result.validation_players} meta-validation players the error falls from "
         f"{result.error_before:.4g} to {result.error_after:.4g} after {settings.adapt_at_sec:g} s of play "
-        f"({result.num_inner_steps} steps of {result.inner_lr:g} on {result.support_size} examples)"
+        f"({result.num_inner_steps} steps of {result.inner_lr:g} on {result.support_size} examples)",
+        soft_wrap=True,
+        markup=False,
     )
-    messages.print(f"[dim]next: pytrain evaluate {result.brain} SESSIONS…, with players it never saw[/]")
+    messages.print(
+        f"[dim]next: pytrain evaluate {result.brain} SESSIONS…, with players it never saw[/]", soft_wrap=True
+    )
 
 
 def run_evaluate(command: EvaluateCommand) -> None:

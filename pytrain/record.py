@@ -72,7 +72,7 @@ def run(settings: RecordSettings) -> None:
     with watch() as progress:
         sessions = record([settings], progress)
     megabytes = sum(session.stat().st_size for session in sessions) / 1e6
-    results.print(f"{len(sessions)} sessions, {megabytes:.1f} MB, in {settings.out}")
+    results.print(f"{len(sessions)} sessions, {megabytes:.1f} MB, in {settings.out}", markup=False)
     messages.print(
         f"[dim]next: pytrain inspect {sessions[0]}, or pytrain train {settings.out} --out archer.brain[/]"
     )

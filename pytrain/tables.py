@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+from rich.box import SIMPLE
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -23,66 +27,64 @@ CONDITION_NAMES = {
 }
 
 
-def prediction_table(figures: Figures, title: str) -> Table:
-    """Error per method, best last, and as a part of the frozen brain's."""
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("method")
-    table.add_column(f"error, {figures.get('unit', '')}".rstrip(", "), justify="right")
-    table.add_column("95 % interval", justify="right")
-    table.add_column("of frozen", justify="right")
+def prediction_table(figures: Figures, title: str) -> RenderableType:
+    """Error per method, and as a part of the frozen brain's; the lowest stands out."""
+    table = Table("method", box=SIMPLE)
+    for heading in (f"error, {figures['unit']}", "95 % interval", "of frozen"):
+        table.add_column(heading, justify="right")
     errors = {name: estimate(method["error"]) for name, method in figures["methods"].items()}
     lowest = min(error.mean for error in errors.values())
-    for name in sorted(errors, key=lambda name: list(METHOD_NAMES).index(name)):
-        error = errors[name]
-        part = f"{error.mean / errors['frozen'].mean:.2f}" if "frozen" in errors else ""
+    digits = max(0, 2 - math.floor(math.log10(lowest))) if lowest > 0 else 2
+    for name, error in sorted(errors.items(), key=lambda item: _rank(item[0])):
         table.add_row(
-            METHOD_NAMES[name],
-            f"{error.mean:.4g}",
-            f"{error.low:.4g} – {error.high:.4g}",
-            part,
+            METHOD_NAMES.get(name, name),
+            f"{error.mean:.{digits}f}",
+            f"{error.low:.{digits}f} – {error.high:.{digits}f}",
+            f"{error.mean / errors['frozen'].mean:.2f}" if "frozen" in errors else "",
             style="bold" if error.mean == lowest else None,
         )
-    return table
+    return _titled(title, table)
 
 
-def play_table(figures: Figures) -> Table:
+def play_table(figures: Figures) -> RenderableType:
     """Hit rate per condition, and what adaptation gains over it."""
-    table = Table(
-        title=f"In play: hits per shot, {figures['players']} players",
-        title_justify="left",
-        title_style="bold",
-    )
-    table.add_column("the archers aim by")
-    for heading in ("hits", "95 % interval", "adapting hits"):
-        table.add_column(heading, justify="right")
+    table = Table("aimed by", box=SIMPLE)
+    for heading in ("hits per shot", "95 % interval", "adapting hits", "95 % interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, label in CONDITION_NAMES.items():
         rate = estimate(figures["methods"][name]["hit_rate"])
-        pair = figures["paired_ratio"].get(f"adapting/{name}")
-        gain = f"{estimate(pair):.3g} times" if pair else ""
-        table.add_row(label, f"{rate.mean:.1%}", f"{rate.low:.1%} – {rate.high:.1%}", gain)
-    return table
+        cells = ["", ""]
+        if f"adapting/{name}" in figures["paired_ratio"]:
+            gain = estimate(figures["paired_ratio"][f"adapting/{name}"])
+            cells = [f"× {gain.mean:.2f}", f"{gain.low:.2f} – {gain.high:.2f}"]
+        table.add_row(label, f"{rate.mean:.1%}", f"{rate.low:.1%} – {rate.high:.1%}", *cells)
+    return _titled(f"In play, {figures['players']} players", table)
 
 
-def engine_table(figures: Figures) -> Table:
+def engine_table(figures: Figures) -> RenderableType:
     """Main-thread time per tick."""
-    table = Table(
-        title=f"In the engine: main thread, {figures['agents']} agents",
-        title_justify="left",
-        title_style="bold",
-    )
-    table.add_column("per tick")
-    table.add_column("ms", justify="right")
-    table.add_row("median", f"{figures['tick_msec']['median']:.3f}")
-    table.add_row("99 of 100 ticks within", f"{figures['tick_msec']['p99']:.3f}")
-    return table
+    table = Table("per tick", box=SIMPLE)
+    table.add_column("adapting, ms", justify="right")
+    table.add_column("not adapting, ms", justify="right")
+    adapting, frozen = figures["tick_msec"], figures["without_adaptation_msec"]
+    table.add_row("median", f"{adapting['median']:.3f}", f"{frozen['median']:.3f}")
+    table.add_row("99 of 100 ticks within", f"{adapting['p99']:.3f}", f"{frozen['p99']:.3f}")
+    return _titled(f"In the engine, what {figures['agents']} agents take of the main thread", table)
 
 
-def target_table(targets: list[Target]) -> Table:
+def target_list(targets: list[Target]) -> RenderableType:
     """What was to be shown, and whether it was."""
-    table = Table(title="What it had to show", title_justify="left", title_style="bold")
-    for heading in ("", "what", "wanted", "measured"):
-        table.add_column(heading)
+    grid = Table.grid(padding=(0, 2))
     for target in targets:
-        mark = Text("met", "green") if target.met else Text("missed", "bold yellow")
-        table.add_row(mark, target.what, target.wanted, target.measured)
-    return table
+        mark = Text("  met", "green") if target.met else Text("  missed", "bold yellow")
+        grid.add_row(mark, f"{target.what}: {target.measured} (wanted: {target.wanted})")
+    return _titled("What it had to show", grid)
+
+
+def _titled(title: str, content: RenderableType) -> RenderableType:
+    return Group(Text(f"\n{title}", "bold"), content)
+
+
+def _rank(method: str) -> int:
+    known = list(METHOD_NAMES)
+    return known.index(method) if method in known else len(known)

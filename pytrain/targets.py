@@ -67,17 +67,17 @@ def summary(report: Figures) -> list[str]:
         f"{lead.mean:.2f} times as often as with linear lead, {frozen.mean:.2f} times as often as with the "
         "best brain that does not adapt.",
         f"Fine-tuning the pooled model on the same seconds leaves {errors['pooled'] / errors['frozen']:.0%} "
-        f"of the error, so {_worth(errors[best] / errors['pooled'])}",
+        f"of the error; {_worth(estimate(prediction['ratios'][f'{best}/pooled']))}",
     ]
     if not missed:
         return [*sentences, f"All {len(targets)} targets were met."]
     return [*sentences, f"{len(missed)} of {len(targets)} targets were missed: {'; '.join(missed)}."]
 
 
-def _worth(part_of_pooled: float) -> str:
-    if part_of_pooled < 1:
-        return f"learning to learn takes off another {1 - part_of_pooled:.0%}."
-    return "learning to learn gained nothing over plain fine-tuning here."
+def _worth(ratio_to_pooled: Estimate) -> str:
+    if ratio_to_pooled.high < 1:
+        return f"having learned to learn takes off another {1 - ratio_to_pooled.mean:.0%}."
+    return "having learned to learn gained nothing over that on these players."
 
 
 def _judge_prediction(prediction: Figures) -> list[Target]:

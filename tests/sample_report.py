@@ -78,5 +78,9 @@ def prediction(players: int, add: float) -> dict[str, Any]:
         "headline_sec": 20.0,
         "curve_sec": CURVE_SEC,
         "curves": curves,
-        "ratios": {f"{name}/frozen": figure(floor / FLOORS["frozen"]) for name, floor in FLOORS.items()},
+        "ratios": {
+            f"{name}/{other}": figure(floor / FLOORS[other])
+            for name, floor in FLOORS.items()
+            for other in ("frozen", "pooled")
+        },
     }
