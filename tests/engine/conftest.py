@@ -14,6 +14,7 @@ error that the test does not allow, leaks objects, cannot load a library, or doe
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -156,30 +157,36 @@ def godot() -> Path:
     return require_godot().path
 
 
+@pytest.fixture(scope="session")
+def make_project_in() -> Callable[..., Project]:
+    """As `make_project`, in a folder that is given: for a run that several tests look at."""
+    return _make_project
+
+
 @pytest.fixture
 def make_project(tmp_path: Path) -> Callable[..., Project]:
     """Makes a Godot project from files given as text; the addon is linked into it.
 
     The path has a space in it. A script `main.gd` gets a scene `main.tscn` with one node of its base class.
     """
+    return functools.partial(_make_project, tmp_path)
 
-    def make(
-        files: Mapping[str, str], *, name: str = "a game", addon: bool = True, copy: bool = False
-    ) -> Project:
-        project = Project(tmp_path / name, name, tmp_path / f"home of {name}")
-        project.path.mkdir()
-        project.write("project.godot", PROJECT.format(name=name))
-        if addon:
-            _install_addon(project, copy)
-        for file, text in files.items():
-            project.write(file, text)
-            if file.endswith(".gd") and file.replace(".gd", ".tscn") not in files:
-                base = re.search(r"^extends (\w+)$", text, re.MULTILINE)
-                scene = SCENE.format(script=file, base=base.group(1) if base else "Node")
-                project.write(file.replace(".gd", ".tscn"), scene)
-        return project
 
-    return make
+def _make_project(
+    folder: Path, files: Mapping[str, str], *, name: str = "a game", addon: bool = True, copy: bool = False
+) -> Project:
+    project = Project(folder / name, name, folder / f"home of {name}")
+    project.path.mkdir()
+    project.write("project.godot", PROJECT.format(name=name))
+    if addon:
+        _install_addon(project, copy)
+    for file, text in files.items():
+        project.write(file, text)
+        scene = file.replace(".gd", ".tscn")
+        if file.endswith(".gd") and "/" not in file and scene not in files:
+            base = re.search(r"^extends (\w+)$", text, re.MULTILINE)
+            project.write(scene, SCENE.format(script=file, base=base.group(1) if base else "Node"))
+    return project
 
 
 def _install_addon(project: Project, copy: bool) -> None:
@@ -193,7 +200,7 @@ def _install_addon(project: Project, copy: bool) -> None:
     project.write(".godot/extension_list.cfg", "".join(extensions))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_godot(godot: Path) -> Callable[..., EngineRun]:
     """Runs the engine and fails the test on anything that is not in order; see the head of this file."""
 

@@ -37,7 +37,7 @@ static func get_advice() -> String:
 static func _get_candidates() -> PackedStringArray:
 	var named: String = ProjectSettings.get_setting(SETTING, "")
 	if not named.is_empty():
-		return [named]
+		return [ProjectSettings.globalize_path(named)]
 	var candidates := PackedStringArray([ProjectSettings.globalize_path("res://.venv/bin/pytrain")])
 	# The Python that the game runs on in development; its environment usually has pytrain too.
 	for line: String in FileAccess.get_file_as_string(PYTHON_HOME).split("\n"):
