@@ -138,14 +138,9 @@ static void take_row(aa_instance *agent, const float *row, int32_t size, int is_
 		agent->category = best;
 		agent->confidence = 1 / sum;
 	}
-	if (array_size(&agent->action) != size) {
-		variant_destroy(&agent->action);
-		aa_floats_to_variant(row, size, &agent->action);
-	} else {
-		/* Writing through operator_index copies first where the game still holds the last action. */
-		memcpy(packed_float32_array_operator_index(inner[GDEXTENSION_VARIANT_TYPE_PACKED_FLOAT32_ARRAY](&agent->action), 0), row,
-				size * sizeof *row);
-	}
+	/* A new array each time: Variants share a packed array, so the one before may belong to the game by now. */
+	variant_destroy(&agent->action);
+	aa_floats_to_variant(row, size, &agent->action);
 }
 
 /* Emits a signal of one agent. `self` is copied: a receiver may free the agent. */
@@ -267,8 +262,16 @@ static void set_observation(void *userdata, GDExtensionClassInstancePtr instance
 		return;
 	}
 	variant_destroy(held);
-	/* A plain array is accepted too; what is no array of numbers is reported when the agent decides. */
-	variant_new_copy(held, arguments[0]);
+	if (variant_get_type(arguments[0]) == GDEXTENSION_VARIANT_TYPE_PACKED_FLOAT32_ARRAY) {
+		/* Variants share a packed array: take its values, since the game may go on changing its own. */
+		aa_string values;
+		variant_to[GDEXTENSION_VARIANT_TYPE_PACKED_FLOAT32_ARRAY](values, (void *)arguments[0]);
+		variant_from[GDEXTENSION_VARIANT_TYPE_PACKED_FLOAT32_ARRAY](held, values);
+		destroy_typed[GDEXTENSION_VARIANT_TYPE_PACKED_FLOAT32_ARRAY](values);
+	} else {
+		/* What is no array of numbers is reported when the agent decides. */
+		variant_new_copy(held, arguments[0]);
+	}
 }
 
 static void point_set_observation(void *userdata, GDExtensionClassInstancePtr instance, const GDExtensionConstTypePtr *arguments,

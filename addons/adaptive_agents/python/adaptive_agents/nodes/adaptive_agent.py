@@ -103,7 +103,12 @@ class AdaptiveAgent(NativeObject, base="Node"):
     @method
     def learn(self, observation: Floats, target: AnyValue) -> None:
         """Gives one example of one's own: this target followed on this observation."""
-        hub.learn(self, observation, np.atleast_1d(np.asarray(target, np.float32)))
+        try:
+            values = np.atleast_1d(np.asarray(target, np.float32))
+        except (TypeError, ValueError):
+            self.complain("target", ObservationError(f"{self.label} cannot learn the target {target!r}: give numbers"))
+            return
+        hub.learn(self, observation, values)
 
     @method
     def decide(self) -> None:
@@ -173,11 +178,15 @@ class AdaptiveAgent(NativeObject, base="Node"):
         """For messages: "agent Archer3"."""
         return f"agent {self.call_engine('get_name') or 'without a name'}"
 
-    def complain(self, kind: str, error: AdaptiveAgentsError) -> None:
-        """Reports a problem of this kind once, until the agent's settings change; the agent stays idle meanwhile."""
+    def complain(self, kind: str, error: AdaptiveAgentsError, *, is_known: bool = False) -> None:
+        """Reports a problem of this kind once, until the agent's settings change.
+
+        `is_known`: the engine's log has it already; only `failed` is emitted.
+        """
         if kind not in self.reported:
             self.reported.add(kind)
-            engine.push_error(str(error), f"AdaptiveAgent ({self.label})")
+            if not is_known:
+                engine.push_error(str(error), f"AdaptiveAgent ({self.label})")
             self.emit("failed", str(error))
 
     def fail(self, message: str) -> None:

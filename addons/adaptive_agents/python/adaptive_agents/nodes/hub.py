@@ -157,7 +157,9 @@ class Hub:
         if not agent.enabled or agent.has_failed:
             return None
         if agent.brain is not None and agent.brain.brain is None:
-            raise BrainError(f"{agent.label} stays idle: {agent.brain.error}")
+            error = BrainError(f"{agent.label} stays idle: {agent.brain.error}")
+            agent.complain("settings", error, is_known=bool(agent.brain.source))
+            return None
         brain = agent.brain.brain if agent.brain is not None else None
         spec = agent.current_spec(self.tick_rate_hz)
         return None if spec is None else (brain, spec)

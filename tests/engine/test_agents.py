@@ -1,0 +1,257 @@
+"""Agents in the engine: they predict, adapt, and stop alone when their script breaks."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tests.engine.scenes import ARCHER, main
+from tests.tiny_brain import CATEGORY_SPEC, make_tiny_brain
+
+FAST = ["--fixed-fps", "60", "main.tscn"]
+
+
+@pytest.fixture
+def play(make_project, run_godot):
+    """Plays a scene whose `_ready` is given, with a vector and a category brain; gives the log."""
+
+    def run(body, *, extra="", allow=(), archer=ARCHER, name="a game"):
+        project = make_project({"archer.gd": archer, "main.gd": main(body, extra=extra)}, name=name)
+        # Eager, so that what is learned shows within a few hundred ticks.
+        make_tiny_brain(project.path / "archer.brain", inner_loop={"inner_lr": 0.3, "num_inner_steps": 20})
+        make_tiny_brain(project.path / "mover.brain", CATEGORY_SPEC)
+        return run_godot(FAST, project=project, allow=allow).stdout
+
+    return run
+
+
+def values_after(log: str, word: str) -> list:
+    """The JSON after a word that the script printed."""
+    return [json.loads(line.partition(f"{word} ")[2]) for line in log.splitlines() if line.startswith(f"{word} ")]
+
+
+def test_an_agent_predicts_what_the_brain_predicts_outside_the_engine(play, tmp_path):
+    log = play(
+        """
+var agent := archer("Archer")
+agent.adaptation = AdaptiveAgent.ADAPTATION_OFF
+var seen := []
+agent.decided.connect(func(action: PackedFloat32Array) -> void: seen.append([agent._observe(), action]))
+await ticks(20)
+print("SEEN ", JSON.stringify(seen, "", true, true))
+print("SAME ", agent.action == seen[-1][1])
+"""
+    )
+    brain = make_tiny_brain(tmp_path / "the same.brain")
+    observations, actions = zip(*values_after(log, "SEEN")[0], strict=True)
+    assert len(actions) >= 19
+    expected = brain.predict(np.asarray(observations, np.float32))
+    np.testing.assert_allclose(np.asarray(actions, np.float32), expected, atol=1e-5)
+    assert "SAME true" in log
+
+
+def test_the_observation_property_serves_where_no_script_observes(play, tmp_path):
+    log = play(
+        """
+var agent := AdaptiveAgent.new()
+agent.brain = load("res://archer.brain")
+agent.observation = PackedFloat32Array([1.0, 2.0, 3.0])
+agent.decision_interval = 1
+add_child(agent)
+await ticks(3)
+print("ACTION ", JSON.stringify(Array(agent.action), "", true, true))
+"""
+    )
+    brain = make_tiny_brain(tmp_path / "the same.brain")
+    np.testing.assert_allclose(
+        values_after(log, "ACTION")[0], brain.predict(np.array([[1, 2, 3]], np.float32))[0], atol=1e-5
+    )
+
+
+def test_agents_adapt_and_their_error_falls(play):
+    log = play(
+        """
+AdaptiveAgents.synchronous = true
+var learning := archer("Learning")
+var fixed := archer("Fixed")
+fixed.adaptation = AdaptiveAgent.ADAPTATION_OFF
+learning.adapted.connect(func(before: float, after: float) -> void: print("adapted ", after <= before))
+await ticks(400)
+print("ERRORS ", JSON.stringify([learning.prediction_error, fixed.prediction_error, learning.confidence]))
+print("EXAMPLES ", AdaptiveAgents.current_profile.examples)
+print("STATISTICS ", JSON.stringify(AdaptiveAgents.get_statistics()))
+"""
+    )
+    learning, fixed, confidence = values_after(log, "ERRORS")[0]
+    assert learning < 0.7 * fixed
+    assert 0 <= confidence <= 1
+    assert log.count("adapted true") >= 2
+    statistics = values_after(log, "STATISTICS")[0]
+    assert statistics["agents"] == 2
+    assert statistics["runs"] <= statistics["ticks"], "more than one run per brain and tick"
+    assert statistics["adaptations"] >= statistics["rejected"] + 2
+
+
+def test_adaptation_on_its_thread_reaches_the_agents(make_project, run_godot):
+    body = """
+var agent := archer("Archer")
+var state := {adapted = 0}
+agent.adapted.connect(func(_before: float, _after: float) -> void: state.adapted += 1)
+var deadline := Time.get_ticks_msec() + 20000
+while state.adapted < 2 and Time.get_ticks_msec() < deadline:
+	await get_tree().physics_frame
+print("adapted twice ", state.adapted >= 2)
+"""
+    project = make_project({"archer.gd": ARCHER, "main.gd": main(body)})
+    make_tiny_brain(project.path / "archer.brain")
+    assert "adapted twice true" in run_godot(["main.tscn"], project=project).stdout
+
+
+def test_players_with_profiles_of_their_own_learn_apart(play):
+    log = play(
+        """
+AdaptiveAgents.synchronous = true
+var ann := archer("Ann")
+var bob := archer("Bob")
+ann.profile = PlayerProfile.new()
+bob.profile = PlayerProfile.new()
+bob.time = 1000.0
+await ticks(200)
+print("EXAMPLES ", JSON.stringify([ann.profile.examples, bob.profile.examples, AdaptiveAgents.current_profile]))
+ann.profile.reset()
+print("RESET ", ann.profile.examples, " ", bob.profile.examples > 0)
+print("STATISTICS ", JSON.stringify(AdaptiveAgents.get_statistics()))
+"""
+    )
+    ann, bob, shared = values_after(log, "EXAMPLES")[0]
+    assert ann == bob > 30
+    assert shared is None
+    assert "RESET 0 true" in log
+    statistics = values_after(log, "STATISTICS")[0]
+    assert statistics["runs"] <= statistics["ticks"]
+
+
+def test_a_profile_outlives_the_game(play):
+    log = play(
+        """
+AdaptiveAgents.synchronous = true
+var agent := archer("Archer")
+await ticks(200)
+AdaptiveAgents.end_episode()
+AdaptiveAgents.current_profile.player_id = "Ann"
+print("saved ", AdaptiveAgents.current_profile.save("user://players/ann.profile"))
+var loaded := PlayerProfile.load_profile("user://players/ann.profile")
+print("loaded ", loaded.player_id, " ", loaded.examples == AdaptiveAgents.current_profile.examples)
+print("new ", PlayerProfile.load_profile("user://players/nobody.profile").examples)
+"""
+    )
+    assert "saved true" in log
+    assert "loaded Ann true" in log
+    assert "new 0" in log
+
+
+def test_a_category_brain_names_a_class_and_how_sure_it_is(play, tmp_path):
+    log = play(
+        """
+var agent := AdaptiveAgent.new()
+agent.brain = load("res://mover.brain")
+agent.observation = PackedFloat32Array([1.0, -2.0, 0.5])
+add_child(agent)
+agent.decide()
+print("CATEGORY ", JSON.stringify([agent.category, agent.confidence]))
+"""
+    )
+    logits = make_tiny_brain(tmp_path / "the same.brain", CATEGORY_SPEC).predict(np.array([[1, -2, 0.5]], np.float32))[0]
+    category, confidence = values_after(log, "CATEGORY")[0]
+    assert category == logits.argmax()
+    assert confidence == pytest.approx(np.exp(logits).max() / np.exp(logits).sum(), abs=1e-5)
+
+
+def test_a_game_gives_examples_of_its_own(play):
+    log = play(
+        """
+var agent := AdaptiveAgent.new()
+agent.brain = load("res://archer.brain")
+add_child(agent)
+for i in 5:
+	agent.learn(PackedFloat32Array([i, 1.0, 0.0]), Vector2(i, 0.0))
+print("EXAMPLES ", AdaptiveAgents.current_profile.examples)
+agent.failed.connect(func(message: String) -> void: print("failed: ", message))
+agent.learn(PackedFloat32Array([1.0]), Vector2.ZERO)
+agent.learn(PackedFloat32Array([1.0, 2.0, 3.0]), "left")
+print("still ", agent.enabled, " ", AdaptiveAgents.current_profile.examples)
+""",
+        allow=["expects 3 observations", "cannot learn the target 'left'"],
+    )
+    assert "EXAMPLES 5" in log
+    assert re.search(r"failed: .* expects 3 observations .* gave 1", log)
+    assert "still true 5" in log
+
+
+def test_an_agent_may_be_freed_from_inside_a_tick(play):
+    log = play(
+        """
+var agents: Array[AdaptiveAgent] = []
+for i in 5:
+	agents.append(archer("Archer%d" % i))
+agents[0].decided.connect(func(_action: PackedFloat32Array) -> void:
+	agents[3].free()
+	agents[4].queue_free(), CONNECT_ONE_SHOT)
+await ticks(3)
+agents[1].set_script(null)
+agents[1].observation = PackedFloat32Array([1, 2, 3])
+agents[2].set("victim", agents[1])
+await ticks(3)
+print("AGENTS ", AdaptiveAgents.get_statistics().agents)
+""",
+        archer=ARCHER.replace(
+            "func _observe",
+            "var victim: AdaptiveAgent\n\nfunc _measure_victim() -> void:\n\tif victim:\n\t\tvictim.free()\n\nfunc _observe",
+        ).replace("\treturn Packed", "\t_measure_victim()\n\treturn Packed"),
+    )
+    assert "AGENTS 2" in log
+
+
+BROKEN = ARCHER.replace("\treturn Packed", "\tif name == &\"Broken\":\n\t\tvar nobody: Node = null\n\t\tnobody.get_name()\n\treturn Packed")
+
+
+def test_a_script_error_in_one_agent_leaves_the_others_running(play):
+    log = play(
+        """
+var broken := archer("Broken")
+var healthy := archer("Healthy")
+await ticks(10)
+print("ACTIONS ", JSON.stringify([Array(broken.action), Array(healthy.action)]))
+""",
+        archer=BROKEN,
+        allow=["on a null value|on a base object of type 'Nil'|Nil", "agent Broken gave"],
+    )
+    broken, healthy = values_after(log, "ACTIONS")[0]
+    assert broken == []
+    assert len(healthy) == 2
+    assert len(re.findall("Broken failed: ", log)) == 1
+
+
+def test_the_same_game_runs_the_same_way_again(play):
+    body = """
+AdaptiveAgents.synchronous = true
+AdaptiveAgents.seed = 7
+var agents: Array[AdaptiveAgent] = []
+for i in 5:
+	agents.append(archer("Archer%d" % i))
+	agents[-1].time = i
+var actions := PackedFloat32Array()
+for i in 150:
+	await get_tree().physics_frame
+	for agent in agents:
+		actions.append_array(agent.action)
+		actions.append(agent.prediction_error)
+print("HASH ", hash(actions), " ", actions.size())
+"""
+    runs = [re.search(r"HASH \d+ \d+", play(body))[0]]
+    runs.append(re.search(r"HASH \d+ \d+", play(body, name="again"))[0])
+    assert runs[0] == runs[1]
+
