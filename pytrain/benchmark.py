@@ -21,7 +21,7 @@ from pytrain.simulation import ENGINE_ERROR
 SCRIPT = ROOT / "tests" / "benchmarks" / "crowd.gd"
 AGENTS = 100
 SECONDS = 8
-BIN_MSEC = 0.05
+BINS = 55
 
 
 def benchmark(brain: Path, out: Path, progress: ProgressCallback = silent) -> dict[str, Any]:
@@ -54,8 +54,8 @@ def summarise(measured: dict[str, Any]) -> dict[str, Any]:
         raise PytrainError(f"{len(ticks_msec)} ticks were measured, a 99th percentile needs 100 or more")
     median, p99 = np.percentile(ticks_msec, (50, 99))
     frozen_msec = np.asarray(measured["tick_usec_without_adaptation"], dtype=np.float64) / 1000
-    edges = np.arange(0, max(1.0, float(ticks_msec.max())) + 2 * BIN_MSEC, BIN_MSEC)
-    counts, _ = np.histogram(ticks_msec, edges)
+    drawn_msec = 1.1 * max(1.0, float(p99))
+    counts, _ = np.histogram(ticks_msec, BINS, (0.0, drawn_msec))
     return {
         "agents": measured["agents"],
         "tick_msec": {"median": float(median), "p99": float(p99)},
@@ -66,5 +66,5 @@ def summarise(measured: dict[str, Any]) -> dict[str, Any]:
         "without_adaptation_msec": dict(
             zip(("median", "p99"), map(float, np.percentile(frozen_msec, (50, 99))), strict=True)
         ),
-        "histogram": {"bin_msec": BIN_MSEC, "ticks": [int(count) for count in counts]},
+        "histogram": {"bin_msec": drawn_msec / BINS, "ticks": [int(count) for count in counts]},
     }

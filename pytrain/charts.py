@@ -147,7 +147,7 @@ def histogram(
 ) -> str:
     """How often each value occurred; `marks` are values to point at, with what they are."""
     last = max(index for index, count in enumerate(counts) if count) + 1
-    x_max = max([last * bin_width, *(value for value, _ in marks)]) * 1.08
+    x_max = max([last * bin_width, *(1.05 * value for value, _ in marks)])
     plot = _Plot(300, 14, x_max, _round_up(max(counts) * 1.3))
     parts = [plot.axes(escape(x_label), "ticks", ticks(x_max), "{:g}".format)]
     for index, count in enumerate(counts[:last]):

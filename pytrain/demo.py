@@ -200,6 +200,7 @@ class Demo:
     def write(self) -> str:
         """`report.json` and `report.html`."""
         self.report["commands"] = self.commands
+        self.report["engine_version"] = f"Godot {require_godot().version}"
         write_report(self.report, self.settings.out)
         return str(self.settings.out / "report.html")
 
@@ -216,7 +217,7 @@ class Demo:
         results.print(engine_table(report["engine"]))
         results.print(target_list(judge(report)))
         results.print()
-        for sentence in summary(report)[:2]:
+        for sentence in summary(report):
             results.print(sentence)
         stages = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in report["seconds"].items())
         results.print(f"Wall time {sum(report['seconds'].values()):.0f} s: {stages}.")

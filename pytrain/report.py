@@ -80,7 +80,7 @@ def render(report: Figures) -> str:
         target_table=_target_table(targets),
         method_left=_items(left),
         method_right=_items(right),
-        commands=escape("\n".join(report["commands"])),
+        commands="".join(f"<div>{escape(command)}</div>" for command in report["commands"]),
         stages=_stages(report["seconds"]),
         total_seconds=_minutes(sum(report["seconds"].values())),
         footer=escape(

@@ -50,7 +50,7 @@ def judge(report: Figures) -> list[Target]:
 
 
 def summary(report: Figures) -> list[str]:
-    """In plain sentences what adaptation gained, the most telling first; misses are named."""
+    """In plain sentences what adaptation gained, the most telling first; misses are counted."""
     prediction, play = report["prediction"], report["play"]
     errors = {name: float(method["error"]["mean"]) for name, method in prediction["methods"].items()}
     best, label = min(_META_LEARNERS, key=lambda learner: errors[learner[0]])
@@ -58,9 +58,7 @@ def summary(report: Figures) -> list[str]:
         estimate(play["paired_ratio"][f"adapting/{other}"]) for other in ("linear_lead", "frozen")
     )
     targets = judge(report)
-    missed = [
-        f"{target.what} ({target.measured}; wanted: {target.wanted})" for target in targets if not target.met
-    ]
+    missed = sum(not target.met for target in targets)
     sentences = [
         f"After {prediction['headline_sec']:g} seconds of play, {label} predicts players it never saw with "
         f"{errors[best] / errors['frozen']:.0%} of a frozen brain's error, and archers that adapt hit "
@@ -71,7 +69,7 @@ def summary(report: Figures) -> list[str]:
     ]
     if not missed:
         return [*sentences, f"All {len(targets)} targets were met."]
-    return [*sentences, f"{len(missed)} of {len(targets)} targets were missed: {'; '.join(missed)}."]
+    return [*sentences, f"{missed} of {len(targets)} targets {'was' if missed == 1 else 'were'} missed."]
 
 
 def _worth(ratio_to_pooled: Estimate) -> str:
