@@ -78,6 +78,6 @@ class _Lines:
         self.reached[progress.stage] = max(part, self.reached.get(progress.stage, 0.0))
         whole = sum(self.shares.get(stage, 1.0) * reached for stage, reached in self.reached.items())
         now = time.monotonic()
-        if now - self.printed >= LINE_EVERY_SEC:
+        if whole >= 1 or now - self.printed >= LINE_EVERY_SEC:
             self.printed = now
             messages.print(f"PROGRESS {min(1000, round(1000 * whole))} 1000")
