@@ -56,7 +56,10 @@ def test_a_damaged_brain(play):
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ('"player_velocity[2]", "range"', r"expects distance as observation field 3|expects distance .* has range"),
+        (
+            '"player_velocity[2]", "range"',
+            r"expects distance as observation field 3|expects distance .* has range",
+        ),
         ('"player_velocity[3]", "distance"', r"expects player_velocity\[2\] .* has player_velocity\[3\]"),
         ('"player_velocity[2]"', r"expects 3 observations .* has 2 observations"),
     ],
@@ -75,7 +78,10 @@ def test_a_spec_that_does_not_fit_the_brain(play, fields, expected):
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ("PackedFloat32Array([1, 2])", r"expects 3 observations \(player_velocity\[2\], distance\), agent Archer gave 2"),
+        (
+            "PackedFloat32Array([1, 2])",
+            r"expects 3 observations \(player_velocity\[2\], distance\), agent Archer gave 2",
+        ),
         ("PackedFloat32Array([1, 2, 3, 4])", r"expects 3 observations .* agent Archer gave 4"),
         ("PackedFloat32Array([1, NAN, 3])", r"agent Archer gave nan for player_velocity, value 2 of 2"),
         ("PackedFloat32Array([1, 2, -INF])", r"agent Archer gave -inf for distance"),
@@ -83,7 +89,8 @@ def test_a_spec_that_does_not_fit_the_brain(play, fields, expected):
 )
 def test_an_observation_that_cannot_be_used(play, answer, expected):
     archer = ARCHER.replace(
-        "\treturn PackedFloat32Array([cos", f"\tif name == &\"Archer\":\n\t\treturn {answer}\n\treturn PackedFloat32Array([cos"
+        "\treturn PackedFloat32Array([cos",
+        f'\tif name == &"Archer":\n\t\treturn {answer}\n\treturn PackedFloat32Array([cos',
     )
     log = play(archer=archer, allow=["agent Archer"])
     assert "agent decided false, healthy decided true" in log
@@ -93,7 +100,10 @@ def test_an_observation_that_cannot_be_used(play, answer, expected):
 
 
 def test_an_agent_decides_again_once_its_observation_is_good(play):
-    archer = ARCHER.replace("\treturn PackedFloat32Array([cos", "\tif time < 2.0:\n\t\treturn PackedFloat32Array()\n\treturn PackedFloat32Array([cos")
+    archer = ARCHER.replace(
+        "\treturn PackedFloat32Array([cos",
+        "\tif time < 2.0:\n\t\treturn PackedFloat32Array()\n\treturn PackedFloat32Array([cos",
+    )
     log = play(archer=archer, allow=["agent .* gave 0"])
     assert "agent decided true, healthy decided true" in log
     assert len(errors_in(log)) == 2
@@ -101,11 +111,15 @@ def test_an_agent_decides_again_once_its_observation_is_good(play):
 
 @pytest.mark.parametrize("answer", ["Vector3.ONE", "NAN", '"left"', "null"])
 def test_a_measurement_that_cannot_be_used(play, answer):
-    archer = ARCHER.replace("\treturn Vector2(", f"\tif name == &\"Archer\":\n\t\treturn {answer}\n\treturn Vector2(")
+    archer = ARCHER.replace(
+        "\treturn Vector2(", f'\tif name == &"Archer":\n\t\treturn {answer}\n\treturn Vector2('
+    )
     log = play(archer=archer, allow=["agent Archer"])
     assert "agent decided true, healthy decided true" in log, "it cannot learn, but it predicts"
     assert len(errors_in(log)) == 1
-    assert re.search(r"target player_displacement\[2\] needs 2 finite numbers from _measure\(\)", errors_in(log)[0])
+    assert re.search(
+        r"target player_displacement\[2\] needs 2 finite numbers from _measure\(\)", errors_in(log)[0]
+    )
 
 
 def test_a_session_directory_that_cannot_be_written(play, tmp_path):

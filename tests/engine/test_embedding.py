@@ -45,12 +45,12 @@ while not maps.eof_reached():
 	var line := maps.get_line()
 	found.python = found.python or "libpython" in line
 	found.torch = found.torch or "libtorch" in line
-print("found ", found)
+print("found ", found.python, " ", found.torch)
 """
     project = make_project({"archer.gd": ARCHER, "main.gd": main(body)})
     make_tiny_brain(project.path / "archer.brain")
     log = run_godot(["--verbose", "--fixed-fps", "60", "main.tscn"], project=project).stdout
-    assert '"python": true, "torch": false' in log
+    assert "found true false" in log
     assert "Orphan StringName" not in log
 
 
@@ -77,14 +77,23 @@ def replace_in_home(pattern, replacement):
 @pytest.mark.parametrize(
     ("break_it", "expected"),
     [
-        (lambda addon: (addon / "bin" / "python_home.cfg").unlink(), r"there is no Python home beside the library: '.*python_home.cfg' is missing"),
-        (replace_in_home("^libpython=.*", "libpython=/nowhere/libpython3.so"), r"the Python library '/nowhere/libpython3.so', which is not there"),
+        (
+            lambda addon: (addon / "bin" / "python_home.cfg").unlink(),
+            r"there is no Python home beside the library: '.*python_home.cfg' is missing",
+        ),
+        (
+            replace_in_home("^libpython=.*", "libpython=/nowhere/libpython3.so"),
+            r"the Python library '/nowhere/libpython3.so', which is not there",
+        ),
         (replace_in_home("^home=.*", ""), r"does not name libpython, home and path"),
-        (replace_in_home("^path=.*(site-packages)$", "path=/nowhere"), r"No module named '(numpy|_cffi_backend|msgpack)'"),
+        (
+            replace_in_home("^path=.*(site-packages)$", "path=/nowhere"),
+            r"No module named '(numpy|_cffi_backend|msgpack)'",
+        ),
         (replace_in_home("^path=.*$", "path=/nowhere"), r"Python does not start from|No module named"),
     ],
     ids=["no file", "no libpython", "no home", "no packages", "no standard library"],
-)  # fmt: skip
+)
 def test_without_a_python_home_the_game_runs_on(spoilt, run_godot, break_it, expected):
     run = run_godot(["main.tscn"], project=spoilt(break_it), allow=["Adaptive Agents is switched off"])
     errors = [line for line in run.stderr.splitlines() if line.startswith("ERROR:")]
@@ -102,7 +111,12 @@ def test_building_again_does_nothing(root, godot):
 
 
 def test_building_without_an_engine_says_so(root, tmp_path):
-    build = [sys.executable, root / "addons" / "adaptive_agents" / "native" / "build.py", "--godot", tmp_path / "x"]
+    build = [
+        sys.executable,
+        root / "addons" / "adaptive_agents" / "native" / "build.py",
+        "--godot",
+        tmp_path / "x",
+    ]
     run = subprocess.run(build, check=False, capture_output=True, text=True)
     assert run.returncode == 2
     assert re.search("no engine at .*x: name it with --godot", run.stderr)

@@ -126,7 +126,8 @@ while not FileAccess.file_exists("user://enough"):
     project = make_project({"archer.gd": ARCHER, "main.gd": main(body)})
     make_tiny_brain(project.path / "archer.brain")
     log = project.path / "log.txt"
-    # No file may grow beyond 4 KiB: for a program that looks like a full disk, and it can be lifted from outside.
+    # No file may grow beyond 4 KiB: for a program that looks like a full disk, and it can be lifted from
+    # outside.
     with started(godot, project, first="trap '' XFSZ; ulimit -S -f 8; exec") as process:
         wait_until(lambda: "cannot be written" in log.read_text())
         time.sleep(3)
@@ -144,8 +145,20 @@ while not FileAccess.file_exists("user://enough"):
 
 @contextmanager
 def started(godot, project, *, first="exec"):
-    """The engine running the project beside the test; `first` is a shell command before it. Killed at the end."""
-    command = ["sh", "-c", f'{first} "$0" "$@"', str(godot), "--headless", "--path", str(project.path), "main.tscn"]
+    """The engine running the project beside the test.
+
+    `first` is a shell command before it. Killed at the end.
+    """
+    command = [
+        "sh",
+        "-c",
+        f'{first} "$0" "$@"',
+        str(godot),
+        "--headless",
+        "--path",
+        str(project.path),
+        "main.tscn",
+    ]
     with (project.path / "log.txt").open("w") as log:
         process = subprocess.Popen(
             command, env=_environment(project, None, {}), stdout=log, stderr=log, start_new_session=True
@@ -164,7 +177,9 @@ def wait_for_examples(project, count, limit_sec=40):
 
     def enough():
         nonlocal found
-        found = sum(len(read_session(path).examples) for path in sessions_of(project) if path.stat().st_size > 300)
+        found = sum(
+            len(read_session(path).examples) for path in sessions_of(project) if path.stat().st_size > 300
+        )
         return found >= count
 
     wait_until(enough, limit_sec)

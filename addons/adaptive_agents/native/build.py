@@ -3,7 +3,8 @@
 Three files end up in `addons/adaptive_agents/bin/`:
 
 - `libadaptive_agents.<platform>.so`, the library that the engine loads (entry.c);
-- `_adaptive_agents.<abi>.so`, the module through which Python and the engine call each other (bridge.c, made by cffi from the
+- `_adaptive_agents.<abi>.so`, the module through which Python and the engine call each other (bridge.c, made
+  by cffi from the
   declarations that this very engine gives out);
 - `python_home.cfg`, where the library finds the Python that ran this script, with all it has installed.
 
@@ -94,7 +95,10 @@ def dump_interface(godot: Path, folder: Path) -> Path:
 
 
 def declarations(header: Path, compiler: list[str]) -> str:
-    """The engine's interface in the C that cffi reads: no includes, no comments, no character typedefs (cffi knows them)."""
+    """The engine's interface in the C that cffi reads.
+
+    No includes, no comments, and no character typedefs, which cffi knows.
+    """
     text = re.sub(r"#include.*|typedef uint(32|16)_t char(32|16)_t;|#pragma once", "", header.read_text())
     preprocess = [*compiler, "-E", "-P", "-x", "c", "-"]
     text = subprocess.run(preprocess, input=text, capture_output=True, text=True, check=True).stdout

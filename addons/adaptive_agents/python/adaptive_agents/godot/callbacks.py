@@ -1,10 +1,10 @@
 """What the engine calls in Python, and the one guard around it.
 
-The round trip, for a method that a script calls on an agent: the engine calls `on_call` in native/bridge.c with the method's
-aa_method and the agent's aa_instance; that takes the GIL and enters `aa_on_call` here with the method's index; the callable
-made by register.py reads the arguments, calls the Python method with the Python object behind the aa_instance, and writes the
-result. Whatever is raised on the way ends in `report`: one engine error with class, method and traceback, and only the object
-concerned is told to stop.
+The round trip, for a method that a script calls on an agent: the engine calls `on_call` in native/bridge.c
+with the method's aa_method and the agent's aa_instance; that takes the GIL and enters `aa_on_call` here with
+the method's index; the callable made by register.py reads the arguments, calls the Python method with the
+Python object behind the aa_instance, and writes the result. Whatever is raised on the way ends in `report`:
+one engine error with class, method and traceback, and only the object concerned is told to stop.
 """
 
 from __future__ import annotations
@@ -54,9 +54,6 @@ def report(error: Exception, where: str, owner: Any = None) -> None:
 def python_object(instance: Any) -> Any:
     """The Python object behind an aa_instance; None for NULL, as in a static call."""
     return ffi.from_handle(instance.handle) if instance != ffi.NULL and instance.handle != ffi.NULL else None
-
-
-variant.python_object = python_object
 
 
 def new_callable(name: str, function: Callable[[], None]) -> Any:

@@ -8,7 +8,8 @@
         @method
         def add(self, amount: int) -> int: ...
 
-Types are Python's own or, where the engine is more precise, the names below. register.py reads these declarations.
+Types are Python's own or, where the engine is more precise, the names below. register.py reads these
+declarations.
 """
 
 from __future__ import annotations
@@ -69,10 +70,12 @@ class Usage:
 
 
 class Exported(Generic[T]):
-    """A property of the class. Without `get` the value is kept in the Python object; with `get` alone it is read only.
+    """A property of the class.
 
-    With `get` and `set_` it is kept elsewhere. `native` properties are kept in the C half and read there (bridge.c).
-    `changed` is called with the object after every assignment.
+    Without `get` the value is kept in the Python object; with `get` alone it is read only.
+
+    With `get` and `set_` it is kept elsewhere. `native` properties are kept in the C half and read there
+    (bridge.c). `changed` is called with the object after every assignment.
     """
 
     name: str
@@ -200,8 +203,8 @@ def engine_method(function: F) -> F:
 class NativeObject:
     """Base of all native classes: the Python half of one engine object.
 
-    The engine creates and frees it. `start` takes the place of `__init__`; the engine also makes objects only to ask for their
-    default values, so it must be cheap and touch nothing outside.
+    The engine creates and frees it. `start` takes the place of `__init__`; the engine also makes objects only
+    to ask for their default values, so it must be cheap and touch nothing outside.
     """
 
     base: ClassVar[str] = ""
@@ -244,7 +247,10 @@ class NativeObject:
 
 
 class Owner(Generic[N]):
-    """A new object, made by Python, and the first reference to it. Keep it until the engine or a property holds the object."""
+    """A new object, made by Python, and the first reference to it.
+
+    Keep it until the engine or a property holds the object.
+    """
 
     def __init__(self, made: N) -> None:
         self.object = made

@@ -1,6 +1,7 @@
 """Calls into the engine: objects by method name, singletons, error messages, files.
 
-Method calls go by name, through the engine's own dynamic call. What happens every tick does not come through here (native/bridge.c).
+Method calls go by name, through the engine's own dynamic call. What happens every tick does not come through
+here (native/bridge.c).
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def absolute_path(path: str) -> str:
     return absolute
 
 
-# The engine finds a static method by the hash of its signature (extension_api.json); it keeps old hashes working.
+# The engine finds a static method by the hash of its signature (extension_api.json); it keeps old hashes
+# working.
 _STATIC_METHODS = {("FileAccess", "file_exists"): 2323990056, ("FileAccess", "get_file_as_bytes"): 659035735}
 
 

@@ -1,4 +1,4 @@
-"""The compiled bridge: `ffi` makes and reads C values, `lib` has the engine's functions and our own (native/bridge.h)."""
+"""The compiled bridge: `ffi` makes and reads C values, `lib` has the functions (native/bridge.h)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """From a class written with declare.py to the engine's ClassDB.
 
-What the engine keeps a pointer to (aa_class, aa_method, names) is held in `_kept` for the life of the process; what it only
-reads during the call may go.
+What the engine keeps a pointer to (aa_class, aa_method, names) is held in `_kept` for the life of the
+process; what it only reads during the call may go.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def register_class(of: type[NativeObject]) -> None:
     for values in of.enums:
         for value in values:
             lib.classdb_register_extension_class_integer_constant(
-                lib.aa_library, string_name(of.__name__), string_name(values.__name__), string_name(value.name), int(value), 0
+                lib.aa_library, string_name(of.__name__), string_name(values.__name__),
+                string_name(value.name), int(value), 0
             )  # fmt: skip
     for mark in marks:
         if mark.is_virtual:
@@ -119,8 +120,12 @@ def register_class(of: type[NativeObject]) -> None:
         elif isinstance(item, Signal):
             infos = _Infos([_info(name, kind) for name, kind in item.arguments.items()])
             lib.classdb_register_extension_class_signal(
-                lib.aa_library, string_name(of.__name__), string_name(item.name), infos.array, len(item.arguments)
-            )  # fmt: skip
+                lib.aa_library,
+                string_name(of.__name__),
+                string_name(item.name),
+                infos.array,
+                len(item.arguments),
+            )
 
 
 def unregister_classes() -> None:
@@ -240,10 +245,10 @@ def _add_property(of: type[NativeObject], item: Exported[Any]) -> None:
     if kind == VariantType.BOOL:
         getter = f"is_{item.name}"
 
-    def read(instance: Any, arguments: Any, returned: Any) -> None:
+    def read(instance: Any, _arguments: Any, returned: Any) -> None:
         write(item.__get__(ffi.from_handle(instance.handle), of), returned, kind)
 
-    def assign(instance: Any, arguments: Any, returned: Any) -> None:
+    def assign(instance: Any, arguments: Any, _returned: Any) -> None:
         item.__set__(ffi.from_handle(instance.handle), to_python(arguments[0]))
 
     def fill(

@@ -1,8 +1,9 @@
-"""Agents in a fixed order, and what goes to and from all of them in one crossing: observations, measurements, actions."""
+"""Agents in a fixed order; observations, measurements and actions cross for all of them at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,11 @@ FREED: int = lib.AA_FREED
 
 
 class AgentRows:
-    """n agents. Valid until one of them is freed; an agent that is freed during one of the calls is left out by the next."""
+    """n agents.
+
+    Valid until one of them is freed; an agent that is freed during one of the calls is left out by the
+    next.
+    """
 
     def __init__(self, agents: Sequence[NativeObject]) -> None:
         self._count = len(agents)
@@ -30,7 +35,8 @@ class AgentRows:
     def observe(self, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """What each agent observes: rows (n, size), and how many numbers each gave (n,).
 
-        A row is filled only where that number is `size`. It is NOT_NUMBERS where the answer is no row of numbers.
+        A row is filled only where that number is `size`. It is NOT_NUMBERS where the answer is no row of
+        numbers.
         """
         return self._gather(lib.aa_gather_observations, self._observe, size)
 
@@ -42,9 +48,14 @@ class AgentRows:
         """Gives each agent its row (n, size) as `action`, and emits `decided`."""
         rows = np.ascontiguousarray(rows, np.float32)
         lib.aa_hand_out(
-            self._pointers, self._count, self._emit_signal, self._decided,
-            ffi.from_buffer("float[]", rows), rows.shape[1], is_category,
-        )  # fmt: skip
+            self._pointers,
+            self._count,
+            self._emit_signal,
+            self._decided,
+            ffi.from_buffer("float[]", rows),
+            rows.shape[1],
+            is_category,
+        )
 
     def emit_adapted(self, loss_before: float, loss_after: float) -> None:
         """Gives each agent its new `loss`, and emits `adapted`."""
@@ -55,15 +66,15 @@ class AgentRows:
     def set_scores(self, errors: NDArray[np.float64], confidences: NDArray[np.float64]) -> None:
         """Gives each agent its `prediction_error` and `confidence`; NaN leaves one as it is."""
         lib.aa_set_scores(
-            self._pointers, self._count, ffi.from_buffer("double[]", errors), ffi.from_buffer("double[]", confidences)
-        )  # fmt: skip
+            self._pointers,
+            self._count,
+            ffi.from_buffer("double[]", errors),
+            ffi.from_buffer("double[]", confidences),
+        )
 
-    def _gather(
-        self, function: object, method: object, size: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _gather(self, function: Any, method: Any, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         rows = np.zeros((self._count, size), np.float32)
         sizes = np.empty(self._count, np.int64)
-        function(  # type: ignore[operator]  # one of two functions of cffi's lib, which has no types
-            self._pointers, self._count, method, size, ffi.from_buffer("float[]", rows), ffi.from_buffer("int64_t[]", sizes)
-        )  # fmt: skip
+        buffers = ffi.from_buffer("float[]", rows), ffi.from_buffer("int64_t[]", sizes)
+        function(self._pointers, self._count, method, size, *buffers)
         return rows, sizes

@@ -1,8 +1,8 @@
 """The beginning and the end of the runtime inside the engine.
 
-native/entry.c has started the interpreter and calls `start`; the engine then announces its initialisation levels, on which the
-classes come and go. The interpreter itself is never ended: CPython cannot be started twice in a process, and the engine is
-about to exit.
+native/entry.c has started the interpreter and calls `start`; the engine then announces its initialisation
+levels, on which the classes come and go. The interpreter itself is never ended: CPython cannot be started
+twice in a process, and the engine is about to exit.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def start(get_proc_address: int, library: int, initialization: int) -> None:
         ffi.cast("GDExtensionInterfaceGetProcAddress", get_proc_address), ffi.cast("void *", library)
     ):  # fmt: skip
         raise RuntimeError("this engine is too old: Adaptive Agents needs Godot 4.4 or newer")
-    # Import everything now: what is missing must be found while the engine can still go on without the classes.
+    # Import everything now: what is missing must be found while the engine can still go on without the
+    # classes.
     from adaptive_agents import nodes
 
     def change_level(level: int, starting: bool) -> None:

@@ -1,7 +1,8 @@
 """Values between Python and the engine's Variant, in both directions.
 
-A Variant that Python makes lives in memory that cffi frees; `new_variant` ties the engine's destructor to it, so that nothing
-the Variant holds outlives it. `write` fills a Variant that belongs to somebody else: a return value, an element of an array.
+A Variant that Python makes lives in memory that cffi frees; `new_variant` ties the engine's destructor to it,
+so that nothing the Variant holds outlives it. `write` fills a Variant that belongs to somebody else: a return
+value, an element of an array.
 
 =====================  ==================================
 Variant                Python
@@ -51,7 +52,10 @@ class VariantType(IntEnum):
 
 
 class EngineObject:
-    """An object of the engine's own (or a Callable). Keeps a RefCounted alive; a Node may be freed by the game at any time."""
+    """An object of the engine's own (or a Callable).
+
+    Keeps a RefCounted alive; a Node may be freed by the game at any time.
+    """
 
     def __init__(self, variant: Any) -> None:
         self.variant = variant
@@ -59,9 +63,6 @@ class EngineObject:
 
 # The engine keeps the characters of a static StringName where they are, so this dictionary is never emptied.
 _names: dict[str, tuple[Any, Any]] = {}
-
-# Set by callbacks.py, which knows the Python object behind one of our own instances.
-python_object: Callable[[Any], Any] = lambda instance: None  # noqa: E731 - a default that is replaced at start
 
 
 def string_name(text: str) -> Any:
@@ -212,14 +213,14 @@ def _read_object(variant: Any) -> Any:
         return None
     instance = lib.aa_instance_of(pointer)
     if instance != ffi.NULL:
-        return python_object(instance)
+        return ffi.from_handle(instance.handle) if instance.handle != ffi.NULL else None
     copy = uninitialised_variant()
     lib.variant_new_copy(copy, variant)
     return EngineObject(owned(copy))
 
 
 _READERS: dict[int, Callable[[Any], Any]] = {
-    VariantType.NIL: lambda variant: None,
+    VariantType.NIL: lambda _: None,
     VariantType.BOOL: lambda variant: bool(_inner(variant, "uint8_t *")[0]),
     VariantType.INT: lambda variant: int(_inner(variant, "int64_t *")[0]),
     VariantType.FLOAT: lambda variant: float(_inner(variant, "double *")[0]),
@@ -302,7 +303,7 @@ def _write_object(value: Any, result: Any) -> None:
 
 
 _WRITERS: dict[int, Callable[[Any, Any], None]] = {
-    VariantType.NIL: lambda value, result: None,
+    VariantType.NIL: lambda _value, _result: None,
     VariantType.BOOL: lambda value, result: lib.aa_wrap(
         VariantType.BOOL, result, ffi.new("uint8_t *", bool(value))
     ),

@@ -1,11 +1,13 @@
-"""The classes a game developer sees, one file each; and, in `CLASSES`, the table of contents of what the engine gets.
+"""The classes a game developer sees, one file each;
+
+and, in `CLASSES`, the table of contents of what the engine gets.
 
     AdaptiveAgent, SessionRecorder      nodes                 adaptive_agent.py, session_recorder.py
     AdaptiveBrain, PlayerProfile        resources             adaptive_brain.py, player_profile.py
     AdaptiveAgents                      the singleton         adaptive_agents.py
 
-Behind them: hub.py knows all agents and drives the tick, crowd.py is one tick of the agents that share a brain, recording.py
-writes sessions off the main thread.
+Behind them: hub.py knows all agents and drives the tick, crowd.py is one tick of the agents that share a
+brain, recording.py writes sessions off the main thread.
 """
 
 from __future__ import annotations

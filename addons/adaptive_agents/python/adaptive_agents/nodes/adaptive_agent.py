@@ -1,4 +1,7 @@
-"""AdaptiveAgent: the node under an enemy. It says what it sees and measures; what happens with that each tick is in crowd.py."""
+"""AdaptiveAgent: the node under an enemy.
+
+It says what it sees and measures; what happens with that each tick is in crowd.py.
+"""
 
 from __future__ import annotations
 
@@ -95,10 +98,12 @@ class AdaptiveAgent(NativeObject, base="Node"):
     @script_method
     def _observe(self) -> Floats:
         """What the agent sees now."""
+        raise NotImplementedError
 
     @script_method
     def _measure(self) -> AnyValue:
         """The quantity that is predicted: a number, a vector, or the index of a class."""
+        raise NotImplementedError
 
     @method
     def learn(self, observation: Floats, target: AnyValue) -> None:
@@ -106,7 +111,9 @@ class AdaptiveAgent(NativeObject, base="Node"):
         try:
             values = np.atleast_1d(np.asarray(target, np.float32))
         except (TypeError, ValueError):
-            self.complain("target", ObservationError(f"{self.label} cannot learn the target {target!r}: give numbers"))
+            self.complain(
+                "target", ObservationError(f"{self.label} cannot learn the target {target!r}: give numbers")
+            )
             return
         hub.learn(self, observation, values)
 
@@ -126,7 +133,8 @@ class AdaptiveAgent(NativeObject, base="Node"):
         warnings = []
         if self.brain is None and not self.observation_fields:
             warnings.append(
-                "Without a brain and without observation_fields this agent neither decides nor can be recorded."
+                "Without a brain and without observation_fields this agent neither decides "
+                "nor can be recorded."
             )
         if self.brain is not None and self.brain.brain is None:
             warnings.append(f"The brain cannot be used: {self.brain.error}")
@@ -149,7 +157,9 @@ class AdaptiveAgent(NativeObject, base="Node"):
             hub.remove_agent(self)
 
     def current_spec(self, tick_rate_hz: int) -> Spec | None:
-        """What this agent observes and predicts: the brain's spec, which its own fields must fit; None without either.
+        """What this agent observes and predicts; None without a brain and without fields.
+
+        That is the brain's spec, which its own fields must fit.
 
         Raises:
             SpecError: its own fields are not written correctly, or differ from the brain's.

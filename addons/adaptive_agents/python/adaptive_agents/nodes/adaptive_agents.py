@@ -37,7 +37,7 @@ class AdaptiveAgents(NativeObject, base="Object"):
 
     @method
     def get_statistics(self) -> dict[str, Any]:
-        """Cost and counts since the last reset: tick_usec_median, tick_usec_p99, agents, runs, adaptations, rejected, …"""
+        """Cost and counts since the last reset: tick_usec_median, agents, runs, adaptations, …"""
         return hub.statistics()
 
     @method

@@ -1,7 +1,9 @@
-"""AdaptiveBrain: a `.brain` file as a resource, and the loader behind `load("res://archer.brain")` and drag and drop.
+"""AdaptiveBrain:
 
-A brain that cannot be read is still a resource, without content: a scene that names it loads, its agents stay idle, and the
-reason was printed once.
+a `.brain` file as a resource, and the loader behind `load("res://archer.brain")` and drag and drop.
+
+A brain that cannot be read is still a resource, without content: a scene that names it loads, its agents stay
+idle, and the reason was printed once.
 """
 
 from __future__ import annotations
@@ -42,7 +44,10 @@ class AdaptiveBrain(NativeObject, base="Resource", is_reference=True):
         try:
             self.brain = Brain.load(engine.read_file(path), path)
         except OSError as error:
-            self.error = f"brain '{path}' cannot be opened ({error}): check the path, or train one with `pytrain train`"
+            self.error = (
+                f"brain '{path}' cannot be opened ({error}): "
+                "check the path, or train one with `pytrain train`"
+            )
             raise BrainError(self.error) from error
         except AdaptiveAgentsError as error:
             self.error = str(error)
@@ -68,7 +73,7 @@ class AdaptiveBrainLoader(NativeObject, base="ResourceFormatLoader", is_referenc
         return "AdaptiveBrain" if path.lower().endswith(f".{EXTENSION}") else ""
 
     @engine_method
-    def _load(self, path: str, original_path: str, use_sub_threads: bool, cache_mode: int) -> AnyValue:
+    def _load(self, path: str, original_path: str, _use_sub_threads: bool, _cache_mode: int) -> AnyValue:
         brain = new(AdaptiveBrain)
         try:
             brain.object.read(original_path or path)

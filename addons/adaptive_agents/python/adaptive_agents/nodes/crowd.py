@@ -1,10 +1,11 @@
-"""A crowd: all agents that share a brain and a spec. One tick of theirs is a fixed number of crossings and NumPy calls.
+"""A crowd:
 
-measure   what must be known now: the targets of observations made a horizon ago, and where new ones start from
-mature    pairs of then and now: to the players' memories, to the recorders, to the running errors
-observe   the agents whose interval has come
-predict   one onnxruntime run for all of them
-hand out  `action` and `decided`
+all agents that share a brain and a spec. One tick of theirs is a fixed number of crossings and NumPy calls.
+
+measure   what must be known now: the targets of observations made a horizon ago, and where new ones start
+from mature    pairs of then and now: to the players' memories, to the recorders, to the running errors
+observe   the agents whose interval has come predict   one onnxruntime run for all of them hand out  `action`
+and `decided`
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Crowd:
         self.agents: list[AdaptiveAgent | None] = []
         self.episodes = np.zeros(0, np.int32)
         self.changed = False
+        """Whether one of its agents has left since `set_members`."""
         self.memories: list[BrainMemory] = []
         """The players' memories that its agents adapt, each once."""
         self._labels = PendingLabels(spec)
@@ -89,6 +91,12 @@ class Crowd:
         self._rows.clear()
         self._plans: dict[bytes, tuple[list[BrainMemory | None], NDArray[np.intp]]] = {}
         self.changed = False
+
+    def forget(self, agent: AdaptiveAgent) -> None:
+        """An agent has left, perhaps in the middle of a tick; it may be freed as soon as this returns."""
+        self.changed = True
+        self.agents[self._slot_of[agent]] = None
+        self._rows.clear()
 
     def adapted(self, memory: BrainMemory, loss_before: float, loss_after: float) -> None:
         """Tells the agents that use a memory's weights that there are new ones."""
@@ -197,8 +205,6 @@ class Crowd:
         if not good.all():
             for index in np.flatnonzero(~good & (sizes != FREED)):
                 self._complain_of_observation(slots[index], observations[index], int(sizes[index]))
-            if self.changed:
-                return
             slots, observations = slots[good], observations[good]
         if not len(slots):
             return
@@ -211,7 +217,7 @@ class Crowd:
             ]
             predictions = self._batch.run(observations, profiles, params)
         self._wait(tick, slots, observations, measured, predictions)
-        if predictions is not None:
+        if predictions is not None and not self.changed:
             self._rows_of(slots).hand_out(predictions, is_category=self.is_category)
 
     def _wait(
@@ -233,7 +239,7 @@ class Crowd:
         self._labels.observe(tick, slots, observations, measured[0][slots], predictions)
 
     def _spread(self, labels: MaturedLabels) -> None:
-        """Gives labelled observations to the players' memories, to the recorders, and to the running errors."""
+        """Gives labelled observations to the players' memories, the recorders, and the running errors."""
         memories, profiles = self._plan(labels.slots)
         for index, memory in enumerate(memories):
             if memory is None:
@@ -243,6 +249,8 @@ class Crowd:
             else:
                 own = profiles == index
                 memory.support.append(labels.observations[own], labels.targets[own])
+        if self._batch is not None:
+            self._score(labels)
         for recorder, numbers in self._recorders:
             own_numbers = numbers[labels.slots]
             recorded = own_numbers >= 0
@@ -250,12 +258,10 @@ class Crowd:
                 recorder.take(self, labels, own_numbers)
             elif recorded.any():
                 part = MaturedLabels(
-                    labels.tick, labels.slots[recorded], labels.observations[recorded], labels.targets[recorded],
-                    labels.predictions[recorded],
+                    labels.tick, labels.slots[recorded], labels.observations[recorded],
+                    labels.targets[recorded], labels.predictions[recorded],
                 )  # fmt: skip
                 recorder.take(self, part, own_numbers[recorded])
-        if self._batch is not None:
-            self._score(labels)
 
     def _score(self, labels: MaturedLabels) -> None:
         self._errors.update(labels.slots, labels.predictions, labels.targets)
@@ -278,7 +284,7 @@ class Crowd:
         return rows
 
     def _plan(self, slots: Slots) -> tuple[list[BrainMemory | None], NDArray[np.intp]]:
-        """The memories (None: the brain's own weights) of these agents, each once, and which of them each agent uses."""
+        """These agents' memories, each once (None: the brain's own weights), and which each agent uses."""
         key = slots.tobytes()
         plan = self._plans.get(key)
         if plan is None:
@@ -294,8 +300,8 @@ class Crowd:
         try:
             if size == NOT_NUMBERS:
                 raise ObservationError(
-                    f"{self.name} expects {self.spec.describe_observation()}, {agent.label} gave no row of numbers: "
-                    "return a PackedFloat32Array from _observe()"
+                    f"{self.name} expects {self.spec.describe_observation()}, {agent.label} gave no "
+                    "row of numbers: return a PackedFloat32Array from _observe()"
                 )
             self.spec.check_observation(
                 row if size == len(row) else np.zeros(size, np.float32), self.name, agent.label

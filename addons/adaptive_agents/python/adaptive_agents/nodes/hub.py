@@ -1,7 +1,7 @@
 """The hub: which agents and recorders there are, and what happens between two ticks.
 
-Nodes report here when they enter and leave the tree. The engine's `physics_frame` drives `tick`: results of adaptation are taken
-over, every crowd has its tick, and new adaptations are handed to the worker.
+Nodes report here when they enter and leave the tree. The engine's `physics_frame` drives `tick`: results of
+adaptation are taken over, every crowd has its tick, and new adaptations are handed to the worker.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Hub:
     def _forget(self, agent: AdaptiveAgent) -> None:
         crowd = self._crowd_of.pop(agent, None)
         if crowd is not None:
-            crowd.changed = True
+            crowd.forget(agent)
         self.changed = True
 
     # ---- the tick
@@ -229,7 +229,7 @@ class Hub:
             crowd.end_episode(agent)
 
     def end_episode(self) -> None:
-        """Ends the round for everybody: pending measurements are dropped, and every memory in use takes its slow step."""
+        """Ends the round for everybody: every memory in use takes its slow step."""
         for agent in self.agents:
             agent.end_episode()
         for memory in {memory for crowd in self._crowds.values() for memory in crowd.memories}:

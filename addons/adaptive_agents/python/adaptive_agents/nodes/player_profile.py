@@ -31,7 +31,10 @@ class PlayerProfile(NativeObject, base="Resource", is_reference=True):
     @staticmethod
     @static_method
     def load_profile(path: str) -> Owner[PlayerProfile]:
-        """Reads a `.profile`. A missing file gives a new profile; one that cannot be used is moved aside, never overwritten."""
+        """Reads a `.profile`.
+
+        A missing file gives a new profile; one that cannot be used is moved aside, never overwritten.
+        """
         made = new(PlayerProfile)
         file = Path(engine.absolute_path(path))
         if not file.exists():
@@ -46,7 +49,10 @@ class PlayerProfile(NativeObject, base="Resource", is_reference=True):
 
     @method
     def save(self, path: str) -> bool:
-        """Writes the profile; true where that worked. The old file stays whole until the new one is on the disk."""
+        """Writes the profile.
+
+        True where that worked. The old file stays whole until the new one is on the disk.
+        """
         try:
             file = Path(engine.absolute_path(path))
             file.parent.mkdir(parents=True, exist_ok=True)

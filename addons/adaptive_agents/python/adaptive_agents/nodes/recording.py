@@ -1,7 +1,9 @@
-"""Writes sessions without holding up the game: one thread takes the rows that ticks hand over, and writes them every second.
+"""Writes sessions without holding up the game:
 
-A game that is killed loses what came in since the last write; a disk that fills up loses nothing, since the rows wait in memory
-and are tried again.
+one thread takes the rows that ticks hand over, and writes them every second.
+
+A game that is killed loses what came in since the last write; a disk that fills up loses nothing, since the
+rows wait in memory and are tried again.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ class SessionFile:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SessionError(
-                f"session directory '{folder}' cannot be made ({error.strerror}): choose one that can be written"
+                f"session directory '{folder}' cannot be made ({error.strerror}): "
+                "choose one that can be written"
             ) from error
         number = 1
         while (path := folder / f"{stem}{f'-{number}' if number > 1 else ''}.session").exists():

@@ -1,4 +1,4 @@
-"""SessionRecorder: writes what every agent below its parent sees, and what came of it, to `.session` files."""
+"""SessionRecorder: writes what agents see, and what came of it, to `.session` files."""
 
 from __future__ import annotations
 
@@ -68,7 +68,10 @@ class SessionRecorder(NativeObject, base="Node"):
 
     @method
     def save(self) -> str:
-        """Finishes the session: everything is on the disk when this returns. The path of the (last) file; the next example begins another."""
+        """Finishes the session: everything is on the disk when this returns.
+
+        The path of the (last) file; the next example begins another.
+        """
         path = ""
         for file in self.files.values():
             try:
@@ -122,7 +125,8 @@ class SessionRecorder(NativeObject, base="Node"):
             engine.push_error(file.take_problem(), "SessionRecorder")
         if file.bytes_written > self.max_megabytes * 1e6:
             engine.push_warning(
-                f"session '{file.path}' has reached {self.max_megabytes:g} MB (max_megabytes): recording stops"
+                f"session '{file.path}' has reached {self.max_megabytes:g} MB (max_megabytes): "
+                "recording stops"
             )
             self.recording = False
 
