@@ -40,6 +40,9 @@ def watch(shares: Mapping[str, float] | None = None) -> Iterator[ProgressCallbac
     if os.environ.get(PROGRESS_VARIABLE) == "lines":
         yield _Lines(shares or {})
         return
+    if not messages.is_terminal:
+        yield _Quarters()
+        return
     columns = (
         TextColumn("  {task.description:<24}"),
         BarColumn(bar_width=32),
@@ -63,6 +66,19 @@ def watch(shares: Mapping[str, float] | None = None) -> Iterator[ProgressCallbac
     finally:
         if tasks:
             bars.stop()
+
+
+class _Quarters:
+    """For a log file: a line whenever another quarter of a stage is done."""
+
+    def __init__(self) -> None:
+        self.printed: dict[str, int] = {}
+
+    def __call__(self, progress: Progress) -> None:
+        quarter = 4 * progress.done // max(1, progress.total)
+        if quarter > self.printed.get(progress.stage, 0):
+            self.printed[progress.stage] = quarter
+            messages.print(f"  {progress.stage}: {25 * quarter} %")
 
 
 class _Lines:

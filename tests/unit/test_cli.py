@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from adaptive_agents.brain import write_brain
 from adaptive_agents.session import SessionHeader, SessionWriter
 from pytrain import cli
-from tests.tiny_brain import VECTOR_SPEC, make_tiny_brain
+from pytrain.dataset import player_hash
+from tests.tiny_brain import VECTOR_SPEC, make_manifest, make_parts, make_tiny_brain
 
 
 @pytest.fixture
@@ -122,6 +124,20 @@ def test_a_damaged_brain_is_named(capsys: pytest.CaptureFixture[str], tmp_path: 
     path.write_bytes(damaged)
     assert "archer.brain" in mistake(capsys, "inspect", path)
     assert "archer.brain" in mistake(capsys, "evaluate", path, tmp_path)
+
+
+def test_a_player_that_a_brain_was_trained_on_cannot_judge_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    header = SessionHeader(VECTOR_SPEC, "ann")
+    with SessionWriter(tmp_path / "ann.session", header) as writer:
+        for tick in range(0, 70 * 60, 6):
+            writer.add(tick, 0, 0, [0.0, 0.0, 0.0], [0.0, 0.0])
+    training = {"player_ids_sha256": [player_hash("ann")]}
+    write_brain(tmp_path / "a.brain", {**make_manifest(), "training": training}, make_parts())
+    message = mistake(capsys, "evaluate", tmp_path / "a.brain", tmp_path / "ann.session")
+    assert "ann" in message
+    assert "a.brain" in message
 
 
 def test_what_is_missing_on_the_command_line_is_named(
