@@ -64,6 +64,12 @@ func probe(panel: Control) -> void:
 	panel.brain_written.connect(func(path: String) -> void: say("written", path))
 	use_pytrain("res://working.sh")
 	await retrain("working", panel)
+	use_pytrain("res://endless.sh")
+	panel._on_retrain_pressed()
+	while panel._progress.value < 1:
+		await get_tree().process_frame
+	panel._on_retrain_pressed()
+	say("stopped", panel._log.get_parsed_text())
 	say("progress", "%d of %d" % [panel._progress.value, panel._progress.max_value])
 
 	var summary := load("res://addons/adaptive_agents/editor/brain_summary.gd")
@@ -101,6 +107,7 @@ def project(make_project_in, tmp_path_factory):
         settings.write(PROBE_SETTINGS.format(plugins=plugins))
     project.write("failing.sh", PYTRAIN.format(end="exit 2")).chmod(0o755)
     project.write("working.sh", PYTRAIN.format(end='touch "$out"')).chmod(0o755)
+    project.write("endless.sh", PYTRAIN.format(end="exec sleep 600")).chmod(0o755)
     make_tiny_brain(project.path / "archer.brain")
     sessions = project.user_folder / "kept"
     record(sessions, "ann", 20)
@@ -167,6 +174,10 @@ def test_a_training_that_ends_well_announces_the_brain(said):
 
 def test_a_training_that_fails_says_so(said):
     assert "No brain was written (exit status 2)." in said["failing"][0]
+
+
+def test_a_training_can_be_stopped(said):
+    assert said["stopped"][0].endswith("Stopped; no brain was written. / ")
 
 
 def test_a_brain_reads_as_words(said):

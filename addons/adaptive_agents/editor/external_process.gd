@@ -45,7 +45,8 @@ func is_running() -> bool:
 ## Ends the program; [signal ended] follows. Does nothing when none runs.
 func stop() -> void:
 	if is_running():
-		OS.kill(_process_id)
+		OS.kill(_process_id)  # waits for its end, so that its exit code cannot be asked for any more
+		_end(-1)
 
 
 func _process(_delta: float) -> void:
@@ -54,11 +55,14 @@ func _process(_delta: float) -> void:
 		_unfinished[index].append_array(_read_all(_pipes[index]))
 		_print_lines(index, not is_alive)
 	if not is_alive:
-		var exit_code := OS.get_process_exit_code(_process_id)
-		_process_id = 0
-		_pipes.clear()
-		set_process(false)
-		ended.emit(exit_code)
+		_end(OS.get_process_exit_code(_process_id))
+
+
+func _end(exit_code: int) -> void:
+	_process_id = 0
+	_pipes.clear()
+	set_process(false)
+	ended.emit(exit_code)
 
 
 func _read_all(pipe: FileAccess) -> PackedByteArray:

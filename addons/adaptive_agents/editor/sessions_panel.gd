@@ -95,7 +95,7 @@ func _build_training() -> Control:
 	_log.add_theme_font_override(&"normal_font", get_theme_font(&"source", &"EditorFonts"))
 	var column := VBoxContainer.new()
 	column.size_flags_horizontal = SIZE_EXPAND_FILL
-	column.size_flags_stretch_ratio = 1.4
+	column.size_flags_stretch_ratio = 1.1
 	column.add_child(bar)
 	column.add_child(_progress)
 	column.add_child(_log)
