@@ -21,10 +21,11 @@ from pytrain.console import results, watch
 from pytrain.errors import PytrainError
 from pytrain.intervals import Estimate, bands, mean_with_interval, ratio_with_interval
 from pytrain.progress import ProgressCallback, silent
-from pytrain.simulation import Players, Population, Simulation, simulate
+from pytrain.simulation import Aim, Players, Population, Simulation, simulate
 
 STAGE = "play in the engine"
-CONDITIONS = ("no_lead", "linear_lead", "frozen", "adapting")
+AIMS: dict[str, Aim] = {"no_lead": "none", "linear_lead": "linear", "frozen": "brain", "adapting": "brain"}
+CONDITIONS = tuple(AIMS)
 PAIRS = (("adapting", "linear_lead"), ("adapting", "frozen"))
 CURVE_SEC = 5
 
@@ -129,7 +130,7 @@ def play(settings: PlaySettings, progress: ProgressCallback = silent) -> PlayRes
             population=settings.population,
             players=players,
             seconds=settings.seconds,
-            aim={"no_lead": "none", "linear_lead": "linear"}.get(name, "brain"),  # type: ignore[arg-type]
+            aim=AIMS[name],
             brain=brains.get(name),
             adapts=name == "adapting",
             log=settings.out / f"{name}.log",

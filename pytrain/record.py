@@ -78,13 +78,6 @@ def run(settings: RecordSettings) -> None:
     )
 
 
-def kept_after_interruption(settings: RecordSettings) -> str:
-    """What Ctrl-C leaves behind."""
-    return (
-        f"the sessions that were finished are complete in {settings.out}; the others end at their last chunk"
-    )
-
-
 def _prepare(folder: Path) -> None:
     if folder.is_dir() and next(folder.rglob("*.session"), None):
         raise PytrainError(

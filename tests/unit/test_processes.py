@@ -55,16 +55,20 @@ def test_a_failure_stops_the_other_processes_and_what_they_started(tmp_path: Pat
         f"import os, sys, time\nwhile not os.path.exists({str(pid_file)!r}): time.sleep(0.05)\n"
         "time.sleep(0.2); sys.exit(1)"
     )
-    with pytest.raises(PytrainError):
-        run_side_by_side(
-            [python(tmp_path, "parent", parent), python(tmp_path, "failing", failing)],
-            at_once=2,
-            stage="test",
-        )
-    with pytest.raises(ProcessLookupError):
-        for _ in range(40):
-            os.kill(int(pid_file.read_text()), 0)
-            time.sleep(0.05)
+    jobs = [python(tmp_path, "parent", parent), python(tmp_path, "failing", failing)]
+    with pytest.raises(PytrainError, match="failing ended with exit code 1"):
+        run_side_by_side(jobs, at_once=2, stage="test")
+    assert ends(int(pid_file.read_text()))
+
+
+def ends(pid: int) -> bool:
+    for _ in range(40):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def test_a_process_that_hangs_is_stopped_when_its_time_is_up(tmp_path: Path) -> None:
