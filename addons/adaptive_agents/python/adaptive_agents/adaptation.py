@@ -6,9 +6,9 @@ The round trip of one adaptation:
     2. worker:      `run_job` takes the inner loop's steps from the slow weights and judges the result;
     3. tick thread: `apply` swaps accepted weights in, between ticks.
 
-The newest fifth of the examples is held back: the steps do not see it, and the new weights are taken only
-if they predict it no worse than those in use. Nothing is lost by that for long, since a slice is held back
-while it is the newest and is learned from when a newer one has taken its place.
+The newest few examples are held back: the steps do not see them, and the new weights are taken only if they
+predict them no worse than those in use. Nothing is lost by that for long: what was held back is learned from
+as soon as newer examples have taken its place.
 """
 
 from __future__ import annotations
