@@ -203,7 +203,7 @@ def _facts(facts: dict[str, Any], title: str | None = None) -> Table:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     for name, value in facts.items():
-        table.add_row(name, value if isinstance(value, Text) else str(value))
+        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
     return table
 
 
