@@ -53,19 +53,16 @@ func reset() -> void:
 
 func _draw_player(player: ArenaPlayer) -> void:
 	var dashing := player.dash_left_sec > 0.0
-	for index in range(1, _trail.size()):
-		var age := float(index) / _trail.size()
-		var colour := Palette.faded(Palette.PLAYER, age * age * (0.75 if dashing else 0.35))
-		draw_line(_trail[index - 1], _trail[index], colour, 3.0 + 17.0 * age, true)
+	_draw_trail(0.7 if dashing else 0.3)
 	_draw_shadow(player.place, 16.0)
 	var body := Palette.PLAYER.lerp(Color.WHITE, flash)
 	var radius := ArenaPlayer.RADIUS_PX * (1.0 + 0.12 * flash)
 	var side := player.facing.orthogonal()
 	var nose := PackedVector2Array(
 		[
-			player.place + player.facing * (radius + 9.0),
-			player.place + player.facing * (radius * 0.5) + side * 9.0,
-			player.place + player.facing * (radius * 0.5) - side * 9.0,
+			player.place + player.facing * (radius + 11.0),
+			player.place + player.facing * (radius * 0.6) + side * 11.0,
+			player.place + player.facing * (radius * 0.6) - side * 11.0,
 		]
 	)
 	_draw_shape(nose, body)
@@ -78,6 +75,29 @@ func _draw_player(player: ArenaPlayer) -> void:
 		var ready := 1.0 - player.dash_cooldown_sec / ArenaPlayer.DASH_COOLDOWN_SEC
 		var arc := Palette.faded(Palette.PLAYER_LIGHT, 0.6)
 		draw_arc(player.place, radius + 7.0, -PI / 2.0, -PI / 2.0 + TAU * ready, 32, arc, 2.0, true)
+
+
+func _draw_trail(alpha: float) -> void:
+	var left := Vector2.ZERO
+	var right := Vector2.ZERO
+	var before := Palette.faded(Palette.PLAYER, 0.0)
+	for index in range(1, _trail.size()):
+		var way := _trail[index] - _trail[index - 1]
+		if way.length_squared() < 0.25:
+			continue
+		var age := float(index) / _trail.size()
+		var half := way.normalized().orthogonal() * (1.0 + 11.0 * age)
+		var colour := Palette.faded(Palette.PLAYER, age * age * alpha)
+		if left != right:
+			var quad := PackedVector2Array(
+				[left, right, _trail[index] - half, _trail[index] + half]
+			)
+			draw_primitive(
+				quad, PackedColorArray([before, before, colour, colour]), PackedVector2Array()
+			)
+		left = _trail[index] + half
+		right = _trail[index] - half
+		before = colour
 
 
 func _draw_ghost() -> void:

@@ -14,10 +14,10 @@ func _process(_delta: float) -> void:
 func _draw() -> void:
 	var font := ThemeDB.fallback_font
 	var plot := Rect2(Vector2(150, 8), size - Vector2(162, 16))
-	draw_string(font, Vector2(14, 22), "PREDICTION ERROR", 0, -1, 11, Palette.TEXT_DIM)
+	draw_string(font, Vector2(14, 24), "prediction error", 0, -1, 12, Palette.TEXT_DIM)
 	var now := track.now_px()
 	var text := "%d px" % roundi(now) if now >= 0.0 else "–"
-	draw_string(font, Vector2(14, 46), text, 0, -1, 22, Palette.TEXT)
+	draw_string(font, Vector2(14, 54), text, 0, -1, 24, Palette.TEXT)
 	draw_line(plot.position + Vector2(0, plot.size.y), plot.end, Palette.PANEL_EDGE, 1.0)
 	var hit_y := _height(plot, Arena.HIT_RADIUS_PX)
 	draw_dashed_line(
