@@ -78,11 +78,11 @@ class PendingLabels:
             self._check(slots, measurements)
         self._grow(int(slots.max()) + 1)
         row = self._row(tick)
-        self._waiting[row, slots] = True
-        self._observations[row, slots] = observations
-        self._predictions[row, slots] = np.nan if predictions is None else predictions
+        self._waiting[row][slots] = True
+        self._observations[row][slots] = observations
+        self._predictions[row][slots] = np.nan if predictions is None else predictions
         if measurements is not None:
-            self._measurements[row, slots] = measurements
+            self._measurements[row][slots] = measurements
 
     def due(self, tick: int) -> NDArray[np.intp]:
         """(n,) the slots of the agents that must be measured at this tick."""
@@ -108,13 +108,19 @@ class PendingLabels:
         row = then % self._rows
         if self._ticks[row] != then:
             slots, measurements = slots[:0], measurements[:0]
-        kept = self._waiting[row, slots]
+        kept = self._waiting[row].take(slots)
         if not kept.all():
             slots, measurements = slots[kept], measurements[kept]
-        self._waiting[row, slots] = False
-        targets = measurements - self._measurements[row, slots] if self._is_vector else measurements
+        self._waiting[row][slots] = False
+        targets = measurements
+        if self._is_vector:
+            targets = measurements - self._measurements[row].take(slots, axis=0)
         return MaturedLabels(
-            then, slots, self._observations[row, slots], targets, self._predictions[row, slots]
+            tick=then,
+            slots=slots,
+            observations=self._observations[row].take(slots, axis=0),
+            targets=targets,
+            predictions=self._predictions[row].take(slots, axis=0),
         )
 
     def end_episode(self, slots: NDArray[np.intp] | int) -> None:

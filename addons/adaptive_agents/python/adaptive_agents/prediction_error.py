@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,7 @@ class RunningPredictionError:
         self._is_vector = spec.target.kind == "vector"
         self._memory = memory
         self._seen = np.zeros(slots, np.int64)
-        self._errors = np.full(slots, np.nan)
+        self._errors = np.zeros(slots)
 
     def update(
         self, slots: NDArray[np.intp], predictions: NDArray[np.float32], targets: NDArray[np.float32]
@@ -35,15 +37,16 @@ class RunningPredictionError:
             (n,) the error of each prediction; NaN where there was none.
         """
         errors = self.errors_of(predictions, targets)
-        known = ~np.isnan(errors)
-        slots, found = slots[known], errors[known]
+        found = errors
+        missing = np.isnan(errors)
+        if missing.any():
+            slots, found = slots[~missing], errors[~missing]
         if len(slots):
             self._grow(int(slots.max()) + 1)
-            first = self._seen[slots] == 0
-            self._seen[slots] += 1
-            share = 1.0 / np.minimum(self._seen[slots], self._memory)
-            before = np.where(first, found, self._errors[slots])
-            self._errors[slots] = before + share * (found - before)
+            seen = self._seen.take(slots) + 1
+            self._seen[slots] = seen
+            before = self._errors.take(slots)
+            self._errors[slots] = before + (found - before) / np.minimum(seen, self._memory)
         return errors
 
     def errors_of(
@@ -60,23 +63,29 @@ class RunningPredictionError:
 
     def __getitem__(self, slot: int) -> float:
         """The running error of one agent; NaN before its first matured prediction."""
-        return float(self._errors[slot]) if slot < len(self._errors) else float("nan")
+        seen = slot < len(self._seen) and self._seen[slot]
+        return float(self._errors[slot]) if seen else math.nan
 
     def values_of(self, slots: NDArray[np.intp]) -> NDArray[np.float64]:
         """(n,) the running errors of agents `slots` (n,); NaN before their first matured prediction."""
         if len(slots):
             self._grow(int(slots.max()) + 1)
-        return self._errors[slots]
+        return np.where(self._seen[slots] > 0, self._errors[slots], np.nan)
+
+    def of(self, slots: NDArray[np.intp]) -> NDArray[np.float64]:
+        """(n,) the running errors of many agents; NaN before their first matured prediction."""
+        self._grow(int(np.max(slots, initial=-1)) + 1)
+        return np.where(self._seen[slots] > 0, self._errors[slots], np.nan)
 
     def reset(self, slot: int) -> None:
         """Starts anew for one agent: its slot was given to another, or its weights were exchanged."""
         self._grow(slot + 1)
         self._seen[slot] = 0
-        self._errors[slot] = np.nan
+        self._errors[slot] = 0
 
     def _grow(self, slots: int) -> None:
         have = len(self._seen)
         if slots > have:
             more = max(slots, 2 * have) - have
             self._seen = np.pad(self._seen, (0, more))
-            self._errors = np.pad(self._errors, (0, more), constant_values=np.nan)
+            self._errors = np.pad(self._errors, (0, more))
