@@ -69,11 +69,13 @@ class _Stages:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self, name: str, purpose: str, work: Callable[[], str]) -> None:
-        messages.print(f"\n[bold]{len(self.seconds) + 1}/{self.total} {name.capitalize()}[/]  {purpose}")
+        messages.print(
+            f"\n[bold]{len(self.seconds) + 1}/{self.total} {name.capitalize()}[/]  {purpose}", soft_wrap=True
+        )
         started = time.monotonic()
         outcome = work()
         self.seconds[name] = round(time.monotonic() - started, 1)
-        messages.print(f"  [green]done[/] in {self.seconds[name]:.0f} s: {outcome}")
+        messages.print(f"  [green]done[/] in {self.seconds[name]:.0f} s: {outcome}", soft_wrap=True)
 
 
 class Demo:
