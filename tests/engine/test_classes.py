@@ -16,8 +16,8 @@ func names_of(arguments: Array) -> Array:
 	return arguments.map(func(argument: Dictionary) -> String: return argument.name)
 
 func _ready() -> void:
-	var found := {} for type: String in ["AdaptiveAgent", "AdaptiveAgents", "AdaptiveBrain", "PlayerProfile",
-	"SessionRecorder"]:
+	var found := {}
+	for type: String in JSON.parse_string(OS.get_cmdline_user_args()[0]):
 		var members := {}
 		for property in ClassDB.class_get_property_list(type, true):
 			if property.usage & (PROPERTY_USAGE_GROUP | PROPERTY_USAGE_CATEGORY) == 0:
@@ -42,7 +42,9 @@ func _ready() -> void:
 
 def describe(make_project, run_godot):
     """What ClassDB says about our classes."""
-    log = run_godot(["main.tscn"], project=make_project({"main.gd": DESCRIBE})).stdout
+    log = run_godot(
+        ["main.tscn", "--", json.dumps(CLASSES)], project=make_project({"main.gd": DESCRIBE})
+    ).stdout
     return json.loads(log.partition("FOUND ")[2].splitlines()[0])
 
 

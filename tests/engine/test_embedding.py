@@ -95,12 +95,44 @@ def replace_in_home(pattern, replacement):
     ids=["no file", "no libpython", "no home", "no packages", "no standard library"],
 )
 def test_without_a_python_home_the_game_runs_on(spoilt, run_godot, break_it, expected):
-    run = run_godot(["main.tscn"], project=spoilt(break_it), allow=["Adaptive Agents is switched off"])
+    run = run_godot(["main.tscn"], project=spoilt(break_it), allow=["its agents stay idle"])
     errors = [line for line in run.stderr.splitlines() if line.startswith("ERROR:")]
     assert len(errors) == 1
     assert re.search(expected, run.stderr)
     assert "Run `make`" in run.stderr
     assert "the game runs" in run.stdout
+
+
+IDLE = """
+var agent := archer("Archer")
+agent.horizon = 12
+await ticks(5)
+print("idle ", [agent.action, agent.horizon, agent.decision_interval, agent.enabled, agent.brain.algorithm])
+agent.learn(PackedFloat32Array([1.0]), 2.0)
+agent.decide()
+AdaptiveAgents.seed = 3
+print("singleton ", AdaptiveAgents.seed, " ", AdaptiveAgents.get_statistics())
+var profile := PlayerProfile.load_profile("user://ann.profile")
+print("profile ", profile.examples, " ", profile.save("user://ann.profile"))
+var recorder := SessionRecorder.new()
+recorder.session_saved.connect(func(path: String) -> void: print(path))
+add_child(recorder)
+print("adapts ", agent.adaptation == AdaptiveAgent.ADAPTATION_PLAYER, recorder.save())
+"""
+
+
+def test_without_a_python_home_scripts_that_name_the_classes_run_and_agents_stay_idle(
+    make_project, run_godot
+):
+    project = make_project({"archer.gd": ARCHER, "main.gd": main(IDLE)}, copy=True)
+    make_tiny_brain(project.path / "archer.brain")
+    (project.path / "addons" / "adaptive_agents" / "bin" / "python_home.cfg").unlink()
+    run = run_godot(["--verbose", "main.tscn"], project=project, allow=["its agents stay idle"])
+    assert 'idle [[], 12, 1, true, ""]' in run.stdout
+    assert "singleton 3 {  }" in run.stdout
+    assert "profile 0 false" in run.stdout
+    assert "adapts true" in run.stdout
+    assert len(re.findall("^ERROR:", run.stderr, re.MULTILINE)) == 1
 
 
 def test_building_again_does_nothing(root, godot):

@@ -2,7 +2,7 @@
 
 Three files end up in `addons/adaptive_agents/bin/`:
 
-- `libadaptive_agents.<platform>.so`, the library that the engine loads (entry.c);
+- `libadaptive_agents.<platform>.so`, the library that the engine loads (entry.c, idle.c);
 - `_adaptive_agents.<abi>.so`, the module through which Python and the engine call each other (bridge.c, made
   by cffi from the
   declarations that this very engine gives out);
@@ -31,7 +31,7 @@ ADDON = NATIVE.parent
 BIN = ADDON / "bin"
 MODULE = "_adaptive_agents"
 LIBRARY = "libadaptive_agents.linux.x86_64.so"
-SOURCES = ("entry.c", "bridge.h", "bridge.c", "agents.c", "callbacks.h", "build.py")
+PYTHON = ADDON / "python"
 
 
 class BuildError(Exception):
@@ -122,20 +122,44 @@ def bridge_source(folder: Path, interface: str) -> None:
     builder.emit_c_code(str(folder / f"{MODULE}.c"))
 
 
-def compile_shared(source: Path, target: Path, compiler: list[str], *options: str) -> None:
-    include = [f"-I{source.parent}", f"-I{sysconfig.get_path('include')}"]
-    command = [*compiler, "-O2", "-fPIC", "-shared", *options, *include, "-o", target, source, "-ldl", "-lm"]
+def idle_classes(folder: Path) -> None:
+    """Writes the table of our classes, from the Python declarations, with the bridge that was just built."""
+    path = os.pathsep.join([str(folder), str(PYTHON)])
+    subprocess.run(
+        [sys.executable, NATIVE / "idle_classes.py", folder / "idle_classes.h"],
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+    )
+
+
+def compile_shared(sources: list[Path], target: Path, compiler: list[str], *options: str) -> None:
+    """Compiles a shared library; its headers lie beside the first source."""
+    include = [f"-I{sources[0].parent}", f"-I{sysconfig.get_path('include')}"]
+    command = [
+        *compiler,
+        "-O2",
+        "-fPIC",
+        "-shared",
+        *options,
+        *include,
+        "-o",
+        target,
+        *sources,
+        "-ldl",
+        "-lm",
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise BuildError(f"compiling {source.name} failed:\n{result.stderr}")
+        raise BuildError(f"compiling {target.name} failed:\n{result.stderr}")
 
 
 def stamp(godot: Path, home: str) -> str:
     """What the built files depend on."""
     digest = hashlib.sha256(home.encode())
     digest.update(f"{godot.resolve()} {godot.stat().st_mtime_ns} {sys.version} {cffi.__version__}".encode())
-    for name in SOURCES:
-        digest.update((NATIVE / name).read_bytes())
+    declarations_of_classes = (PYTHON / "adaptive_agents").glob("[gn]*/*.py")  # godot/ and nodes/
+    for source in sorted([*NATIVE.glob("*.[chp]*"), *declarations_of_classes]):
+        digest.update(source.read_bytes())
     return digest.hexdigest()
 
 
@@ -155,10 +179,14 @@ def build(godot: Path) -> bool:
     with tempfile.TemporaryDirectory(dir=BIN, prefix=".build-") as temporary:
         folder = Path(temporary)
         interface = declarations(dump_interface(godot, folder), compiler)
-        shutil.copy(NATIVE / "entry.c", folder)
         bridge_source(folder, interface)
-        compile_shared(folder / "entry.c", folder / LIBRARY, compiler, "-fvisibility=hidden")
-        compile_shared(folder / f"{MODULE}.c", folder / module.name, compiler)
+        compile_shared([folder / f"{MODULE}.c"], folder / module.name, compiler)
+        idle_classes(folder)
+        for name in ("entry.c", "idle.c", "idle.h"):
+            shutil.copy(NATIVE / name, folder)
+        compile_shared(
+            [folder / "entry.c", folder / "idle.c"], folder / LIBRARY, compiler, "-fvisibility=hidden"
+        )
         # A running engine keeps the file it opened: replace, never overwrite.
         for name in (LIBRARY, module.name):
             (folder / name).replace(BIN / name)

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gdextension_interface.h"
+#include "idle.h"
 
 #ifdef _WIN32
 #include <windows.h>
@@ -72,7 +72,7 @@ static void no_level(void *userdata, GDExtensionInitializationLevel level) {
 
 static void report(const char *reason) {
 	static char text[PATH_SIZE * 3];
-	snprintf(text, sizeof text, "Adaptive Agents is switched off: %s\n%s", reason, WHAT_TO_DO);
+	snprintf(text, sizeof text, "Adaptive Agents is switched off and its agents stay idle: %s\n%s", reason, WHAT_TO_DO);
 	print_error("Adaptive Agents could not start Python.", text, __func__, __FILE__, __LINE__, 1);
 }
 
@@ -216,8 +216,10 @@ EXPORT GDExtensionBool adaptive_agents_entry(GDExtensionInterfaceGetProcAddress 
 		failure = start_interpreter(&home);
 	if (!failure)
 		failure = hand_over((void *)get_proc_address, library, initialization);
-	if (failure)
+	if (failure) {
 		report(failure);
+		idle_start(get_proc_address, library, initialization);
+	}
 	/* Success either way: a refusal would make the engine print more errors and, in the editor, try again and again. */
 	return 1;
 }
