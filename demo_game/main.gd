@@ -21,7 +21,7 @@ func _ready() -> void:
 	RenderingServer.set_default_clear_color(Palette.BACKGROUND)
 	_options = PlayOptions.parse(OS.get_cmdline_user_args())
 	_home = _world.position
-	_world.visible = false
+	_show_play(false)
 	if _options.watch >= 0:
 		_begin_session(_scripted_name(_options.watch), _options.watch)
 	elif not _options.name.is_empty():
@@ -36,7 +36,8 @@ func _process(delta: float) -> void:
 	var shake := Vector2.from_angle(randf() * TAU) * _effects.shake_px
 	_world.position = _home + shake * minf(delta * 60.0, 1.0)
 	_actors.ghost = _session.expected_place()
-	_actors.ghost_alpha = 0.9 if show_ghost and _session.is_running else 0.0
+	var sees_ghost := show_ghost and _session.is_running
+	_actors.ghost_colour = AimMode.COLOURS[_session.mode()] if sees_ghost else Color.TRANSPARENT
 	_hud.player_name = _session.player_name
 	_hud.round_number = _session.round_number
 	_hud.seconds_left = _session.seconds_left()
@@ -97,7 +98,7 @@ func _begin_session(player_name: String, scripted_number: int) -> void:
 	_actors.arena = _session.arena
 	_hud.tally = _session.tally
 	_hud.graph.track = _session.track
-	_world.visible = true
+	_show_play(true)
 	_start_round(false)
 
 
@@ -107,7 +108,13 @@ func _end_session() -> void:
 	_session.save()
 	_session.queue_free()
 	_session = null
-	_world.visible = false
+	_show_play(false)
+
+
+func _show_play(shows: bool) -> void:
+	_hud.visible = shows
+	_actors.visible = shows
+	_effects.visible = shows
 
 
 func _start_round(again: bool) -> void:

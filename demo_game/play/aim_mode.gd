@@ -6,7 +6,7 @@ enum { NO_LEAD, STRAIGHT_LINE, BRAIN_AS_TRAINED, BRAIN_ADAPTING }
 
 const COUNT := 4
 const NAMES: Array[String] = ["no lead", "straight line", "brain, frozen", "brain, adapting"]
-const COLOURS: Array[Color] = [Palette.TEXT_DIM, Palette.ARCHER, Palette.PLAYER, Palette.GHOST]
+const COLOURS: Array[Color] = [Palette.TEXT_DIM, Palette.ARCHER, Palette.PLAYER, Palette.LEARNING]
 
 
 ## The mode that an arena is in.

@@ -10,6 +10,8 @@ const NAME_LENGTH := 20
 ## Names of players with a saved profile, sorted.
 static func saved_names() -> PackedStringArray:
 	var names := PackedStringArray()
+	if not DirAccess.dir_exists_absolute(PROFILES):
+		return names
 	for file in DirAccess.get_files_at(PROFILES):
 		if file.get_extension() == "profile":
 			names.append(file.get_basename())

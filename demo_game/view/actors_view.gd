@@ -5,8 +5,8 @@ extends Node2D
 var arena: Arena
 ## Where the archers think the player will be.
 var ghost := Vector2.ZERO
-## How much of the ghost shows, 0 to 1.
-var ghost_alpha := 0.0
+## In the colour of how they aim; transparent for no ghost.
+var ghost_colour := Color.TRANSPARENT
 ## How strongly the player flashes after a hit, 1 to 0.
 var flash := 0.0
 
@@ -34,7 +34,7 @@ func _draw() -> void:
 	for arrow in arena.arrows:
 		if arrow.is_announced():
 			_draw_cue(arrow)
-	if ghost_alpha > 0.0:
+	if ghost_colour.a > 0.0:
 		_draw_ghost()
 	_draw_hunter(arena.hunter)
 	_draw_player(arena.player)
@@ -101,7 +101,7 @@ func _draw_trail(alpha: float) -> void:
 
 
 func _draw_ghost() -> void:
-	var colour := Palette.faded(Palette.GHOST, ghost_alpha)
+	var colour := ghost_colour
 	var way := _shown_ghost - arena.player.place
 	var length := way.length()
 	var steps := int(length / 14.0)
@@ -112,6 +112,15 @@ func _draw_ghost() -> void:
 	draw_arc(_shown_ghost, ArenaPlayer.RADIUS_PX, 0.0, TAU, 40, colour, 2.0, true)
 	draw_line(_shown_ghost - Vector2(5, 0), _shown_ghost + Vector2(5, 0), colour, 1.5, true)
 	draw_line(_shown_ghost - Vector2(0, 5), _shown_ghost + Vector2(0, 5), colour, 1.5, true)
+	draw_string(
+		ThemeDB.fallback_font,
+		_shown_ghost + Vector2(-40, 31),
+		"in 0.6 s",
+		HORIZONTAL_ALIGNMENT_CENTER,
+		80.0,
+		11,
+		Palette.faded(colour, 0.8)
+	)
 
 
 func _draw_hunter(hunter: Hunter) -> void:

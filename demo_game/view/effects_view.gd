@@ -43,7 +43,7 @@ func add_catch(place: Vector2) -> void:
 	for spark in 14:
 		mark.sparks.append(Vector2.from_angle(randf() * TAU) * randf_range(0.6, 1.2))
 	shake_px = 7.0
-	add_word(place + Vector2(0, -34), "CAUGHT")
+	add_word(place + Vector2(0, -56), "CAUGHT")
 
 
 ## A word that rises and fades.

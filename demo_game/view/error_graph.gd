@@ -2,7 +2,7 @@ class_name ErrorGraph
 extends Control
 ## The archers' error over the last minute and a half, beside a straight line's.
 
-const _HIGHEST_PX := 140.0
+const _HIGHEST_PX := 150.0
 
 var track := ErrorTrack.new()
 
@@ -45,6 +45,10 @@ func _draw() -> void:
 		var x := plot.position.x + step * index
 		straight.append(Vector2(x, _height(plot, track.straight_px[index])))
 	draw_polyline(straight, Palette.faded(Palette.ARCHER, 0.55), 1.2, true)
+	var end := straight[count - 1]
+	if plot.end.x - end.x > 70.0:
+		var label := Palette.faded(Palette.ARCHER, 0.7)
+		draw_string(font, end + Vector2(6, 4), "straight line", 0, -1, 10, label)
 	for index in range(1, count):
 		var from := Vector2(straight[index - 1].x, _height(plot, track.archers_px[index - 1]))
 		var to := Vector2(straight[index].x, _height(plot, track.archers_px[index]))

@@ -5,6 +5,8 @@ extends Node2D
 const _TILE_PX := 70.0
 const _WALL_PX := 12.0
 
+var _light := _make_light()
+
 
 func _draw() -> void:
 	var bounds := Arena.BOUNDS
@@ -17,6 +19,7 @@ func _draw() -> void:
 			if (column + row) % 2 == 0:
 				var corner := bounds.position + Vector2(column, row) * _TILE_PX
 				draw_rect(Rect2(corner, Vector2(_TILE_PX, _TILE_PX)), Palette.FLOOR_TILE)
+	draw_texture_rect(_light, bounds, false)
 	_draw_middle(bounds.get_center())
 	_draw_inner_shadow(bounds)
 	_draw_platform(Rect2(-54.0, 176.0, 48.0, 208.0))
@@ -28,6 +31,20 @@ func _draw_middle(middle: Vector2) -> void:
 	var line := Palette.faded(Palette.WALL, 0.45)
 	draw_arc(middle, 90.0, 0.0, TAU, 96, line, 2.0, true)
 	draw_arc(middle, 8.0, 0.0, TAU, 32, line, 2.0, true)
+
+
+func _make_light() -> GradientTexture2D:
+	var gradient := Gradient.new()
+	gradient.set_color(0, Color(0.75, 0.85, 1.0, 0.075))
+	gradient.set_color(1, Color(0.0, 0.0, 0.0, 0.16))
+	var light := GradientTexture2D.new()
+	light.gradient = gradient
+	light.fill = GradientTexture2D.FILL_RADIAL
+	light.fill_from = Vector2(0.5, 0.45)
+	light.fill_to = Vector2(1.0, 0.95)
+	light.width = 256
+	light.height = 128
+	return light
 
 
 func _draw_inner_shadow(bounds: Rect2) -> void:

@@ -19,7 +19,7 @@ const HUNTER_RESTING := Color("7d5560")
 const ARROW := Color("f4ead5")
 const DANGER := Color("ffca5c")
 const HIT := Color("ff5d5d")
-const GHOST := Color("a992ff")
+const LEARNING := Color("a992ff")
 
 const PANEL := Color("191e27")
 const PANEL_EDGE := Color("2d3542")

@@ -23,6 +23,8 @@ func _init() -> void:
 	_name_edit.alignment = HORIZONTAL_ALIGNMENT_CENTER
 	_name_edit.custom_minimum_size = Vector2(0, 40)
 	_name_edit.add_theme_font_size_override(&"font_size", 17)
+	_name_edit.add_theme_stylebox_override(&"normal", _box(Palette.BACKGROUND, Palette.WALL, 12.0))
+	_name_edit.add_theme_stylebox_override(&"focus", _box(Palette.BACKGROUND, Palette.PLAYER, 12.0))
 	_name_edit.text_submitted.connect(func(_text: String) -> void: _play())
 	add_control(_name_edit)
 	_add_saved_names()
