@@ -169,13 +169,14 @@ def test_a_memory_is_due_when_enough_and_new_examples_have_come(brain: Brain) ->
     assert not is_due(memory, 0, SETTINGS)
     teach(memory, 1)
     assert is_due(memory, 0, SETTINGS)
-    job = make_job([memory], 10)
-    assert not is_due(memory, 500, SETTINGS), "while it is in flight"
-    apply(run_job(job)[0])
+    apply(run_job(make_job([memory], 10))[0])
     assert not is_due(memory, 500, SETTINGS), "without new examples"
     teach(memory, 1)
     assert not is_due(memory, 69, SETTINGS)
     assert is_due(memory, 70, SETTINGS)
+    make_job([memory], 70)
+    teach(memory, 1)
+    assert not is_due(memory, 500, SETTINGS), "while it is in flight"
 
 
 @pytest.mark.parametrize("nothing", [{"support_size": 0}, {"num_inner_steps": 0}])

@@ -149,7 +149,9 @@ def test_a_full_disk_loses_nothing_and_leaves_the_file_valid(tmp_path: Path) -> 
         writer.add(8, 0, 0, [8, 8, 8], [1, 1])
         with pytest.raises(SessionError, match="5 examples are kept"):
             writer.flush()
-        assert read_session(path).examples.ticks.tolist() == [0, 1, 2, 3]
+        session = read_session(path)
+        assert (session.examples.ticks.tolist(), session.truncated) == ([0, 1, 2, 3], False)
+        assert path.stat().st_size == on_disk
     writer.flush()
     writer.close()
     session = read_session(path)

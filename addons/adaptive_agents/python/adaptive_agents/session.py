@@ -13,6 +13,7 @@ reads up to its last whole chunk.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Iterator
@@ -230,12 +231,15 @@ class SessionWriter:
         self._flush_at = left + self._chunk_rows
 
     def _append(self, data: bytes) -> None:
-        # A write that failed half-way left a partial frame, which would hide all that follows it.
-        self._file.truncate(self._whole_bytes)
         self._file.seek(self._whole_bytes)
         view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
+        try:
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError:
+            with contextlib.suppress(OSError):  # else the partial frame stays until it is written over
+                self._file.truncate(self._whole_bytes)
+            raise
         self._whole_bytes += len(data)
 
     def _write_failed(self, error: OSError) -> SessionError:
