@@ -262,3 +262,29 @@ print("HASH ", hash(actions), " ", actions.size())
     runs = [re.search(r"HASH \d+ \d+", play(body))[0]]
     runs.append(re.search(r"HASH \d+ \d+", play(body, name="again"))[0])
     assert runs[0] == runs[1]
+
+
+def test_an_exception_in_a_callback_stops_that_agent_only(make_project, run_godot):
+    body = """
+var broken := archer("Broken")
+var healthy := archer("Healthy")
+await ticks(3)
+broken.decide()
+print("enabled ", broken.enabled, " ", healthy.enabled)
+await ticks(3)
+var before := healthy.action
+await ticks(3)
+print("goes on ", healthy.action != before)
+"""
+    project = make_project({"archer.gd": ARCHER, "main.gd": main(body)}, copy=True)
+    make_tiny_brain(project.path / "archer.brain")
+    source = project.path / "addons/adaptive_agents/python/adaptive_agents/nodes/adaptive_agent.py"
+    source.write_text(source.read_text().replace("hub.decide(self)", "self.no_such_thing()"))
+    run = run_godot(["--fixed-fps", "60", "main.tscn"], project=project, allow=["no_such_thing"])
+    assert "enabled false true" in run.stdout
+    assert "goes on true" in run.stdout
+    assert len(re.findall("Broken failed: .*no_such_thing", run.stdout)) == 1
+    (error,) = re.findall(r"^ERROR: .*", run.stderr, re.MULTILINE)
+    assert error.startswith("ERROR: AdaptiveAgent.decide: AttributeError: ")
+    assert "Traceback" in run.stderr
+    assert "adaptive_agent.py" in run.stderr
