@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytrain.evaluate import Evaluation
 
 TRAIN_SHARES = {"read sessions": 0.03, "meta-train": 0.77, "choose adaptation": 0.15, "export": 0.05}
+EVALUATE_SHARES = {"read sessions": 0.1, "evaluate": 0.9}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +74,7 @@ def run_evaluate(command: EvaluateCommand) -> None:
     settings = EvaluateSettings(
         **{field.name: getattr(command, field.name) for field in fields(EvaluateSettings)}
     )
-    with watch() as progress:
+    with watch(EVALUATE_SHARES) as progress:
         evaluation = evaluate(brains, sessions, settings, progress)
     figures = prediction_figures(evaluation)
     if command.json:
