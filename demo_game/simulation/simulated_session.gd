@@ -28,6 +28,10 @@ static func prepare(options: SimulationOptions) -> String:
 	var adaptive_agents := Engine.get_singleton(&"AdaptiveAgents")
 	adaptive_agents.set(&"synchronous", true)
 	adaptive_agents.set(&"seed", options.seed_value)
+	if not options.record.is_empty():
+		var error := DirAccess.make_dir_recursive_absolute(options.record)
+		if error != OK:
+			return "record='%s' cannot be made: %s" % [options.record, error_string(error)]
 	if options.aim == Arena.Aim.BRAIN:
 		_brain = Predictors.load_brain(options.brain)
 		if _brain == null:

@@ -29,7 +29,7 @@ func _draw() -> void:
 	)
 	draw_string(
 		font,
-		Vector2(plot.position.x, hit_y - 3.0),
+		Vector2(plot.end.x - 14.0, hit_y - 3.0),
 		"hit",
 		0,
 		-1,
