@@ -85,22 +85,22 @@ def check_same_as_torch(brain: Brain, model: Model, params: Params) -> None:
         result = brain.adapt(theirs, support, num_inner_steps=steps)
         scale = model.normalisation.target_scale.numpy() if model.target.kind == "vector" else 1.0
         pairs = [
-            ("loss_before", result.loss_before, model.losses(ours, ready)),
-            ("loss_after", result.loss_after, model.losses(adapted, ready)),
-            *((f"adapted {name}", result.params[name], value) for name, value in adapted.items()),
+            ("loss_before", result.loss_before, model.losses(ours, ready).numpy()),
+            ("loss_after", result.loss_after, model.losses(adapted, ready).numpy()),
+            *((f"adapted {name}", result.params[name], value.numpy()) for name, value in adapted.items()),
             (
                 "policy_batched",
                 brain.predict_batched(support.observations, result.params) / scale,
-                model.predict(adapted, batch.observations) / scale,
+                model.predict(adapted, batch.observations).numpy() / scale,
             ),
             (
                 "policy",
                 brain.predict(support.observations[0]) / scale,
-                model.predict(params, batch.observations[0]) / scale,
+                model.predict(params, batch.observations[0]).numpy() / scale,
             ),
         ]
         for what, found, expected in pairs:
-            difference = float(np.abs(found - np.asarray(expected)).max())
+            difference = float(np.abs(found - expected).max())
             if not difference <= TOLERANCE:
                 raise PytrainError(
                     f"the exported graphs differ from torch by {difference:.2g} in {what} "

@@ -180,7 +180,7 @@ def _trace_step(model: Model, params: Params) -> Trace:
         return (*stepped.values(), losses)
 
     inputs = _one_set_each(params) | _prepared_support(model) | {"inner_lr": torch.tensor(0.1)}
-    # make_fx first: the exporter does not see through torch.func.grad. Symbolic: else all axes are frozen.
+    # make_fx first: the exporter does not see through autograd. Symbolic: otherwise all axes are frozen.
     return _trace(
         make_fx(step, tracing_mode="symbolic")(*inputs.values()),
         inputs,

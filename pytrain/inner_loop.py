@@ -26,28 +26,54 @@ class InnerStep(NamedTuple):
     losses: Tensor
 
 
-def inner_step(model: Model, params: Params, support: Batch, inner_lr: float | Tensor) -> InnerStep:
-    """One step of gradient descent in every task; parameters `(tasks, *shape)`, a prepared support set."""
+def inner_step(
+    model: Model, params: Params, support: Batch, inner_lr: float | Tensor, *, second_order: bool = False
+) -> InnerStep:
+    """One step of gradient descent in every task; parameters `(tasks, *shape)`, a prepared support set.
 
-    def summed_loss(params: Params) -> tuple[Tensor, Tensor]:
-        losses = model.losses(params, support)
-        return losses.sum(), losses
-
-    gradients, losses = torch.func.grad(summed_loss, has_aux=True)(params)
-    stepped = {name: param - inner_lr * gradients[name] for name, param in params.items()}
+    With `second_order` the step can itself be differentiated; otherwise it forgets where it came from.
+    """
+    if not second_order:
+        params = differentiable(params)
+    losses = model.losses(params, support)
+    gradients = gradients_of(losses.sum(), params, second_order=second_order)
+    with torch.set_grad_enabled(second_order):
+        stepped = {name: param - inner_lr * gradients[name] for name, param in params.items()}
     return InnerStep(stepped, losses)
 
 
-def adapt(model: Model, params: Params, supports: Iterable[Batch], inner_lr: float | Tensor) -> Params:
+def adapt(
+    model: Model,
+    params: Params,
+    supports: Iterable[Batch],
+    inner_lr: float | Tensor,
+    *,
+    second_order: bool = False,
+) -> Params:
     """Adapted parameters `(tasks, *shape)`: one step on each of `supports`, in order.
 
     Pass `itertools.repeat(support, num_inner_steps)` to take every step on the whole support set.
     """
     for support in supports:
-        params = inner_step(model, params, support, inner_lr).params
+        params = inner_step(model, params, support, inner_lr, second_order=second_order).params
     return params
 
 
 def for_each_task(params: Params, tasks: int) -> Params:
     """Shared parameters with a leading task axis (a view: nothing is copied)."""
     return {name: param.expand(tasks, *param.shape) for name, param in params.items()}
+
+
+def differentiable(params: Params) -> Params:
+    """The same values as a fresh start for autograd."""
+    return {name: param.detach().requires_grad_() for name, param in params.items()}
+
+
+def gradients_of(loss: Tensor, params: Params, *, second_order: bool = False) -> Params:
+    """Gradient of a scalar loss with respect to each parameter.
+
+    Plain autograd: with networks this small torch.func.grad spends as long on bookkeeping as on the products
+    (MAML, 8 tasks, 8 steps on 64 examples: 1.7 times as long).
+    """
+    gradients = torch.autograd.grad(loss, tuple(params.values()), create_graph=second_order)
+    return dict(zip(params, gradients, strict=True))

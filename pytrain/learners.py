@@ -25,21 +25,29 @@ def meta_gradient_of(
     algorithm: Algorithm, model: Model, sampler: TaskSampler, settings: MetaTraining
 ) -> MetaGradient:
     """One meta step's gradient, on freshly drawn tasks at every call."""
-    inner_lr, num_inner_steps = settings.inner_lr, settings.num_inner_steps
+    inner_lr = settings.inner_lr
 
     def draw_tasks() -> Tasks:
-        tasks = sampler.tasks(settings.meta_batch_size, settings.support_size, settings.query_size)
-        return Tasks(model.prepared(tasks.support), model.prepared(tasks.query))
+        tasks = sampler.tasks(
+            settings.meta_batch_size,
+            settings.support_size,
+            settings.query_size,
+            settings.num_inner_steps,
+            settings.inner_batch_size,
+        )
+        return Tasks(tuple(map(model.prepared, tasks.supports)), model.prepared(tasks.query))
 
     def of_maml(init_params: Params) -> tuple[Params, Tensor]:
-        return maml.meta_gradient(model, init_params, draw_tasks(), inner_lr, num_inner_steps)
+        return maml.meta_gradient(model, init_params, draw_tasks(), inner_lr)
 
     def of_fomaml(init_params: Params) -> tuple[Params, Tensor]:
-        return fomaml.meta_gradient(model, init_params, draw_tasks(), inner_lr, num_inner_steps)
+        return fomaml.meta_gradient(model, init_params, draw_tasks(), inner_lr)
 
     def of_reptile(init_params: Params) -> tuple[Params, Tensor]:
-        batches = sampler.minibatches(settings.meta_batch_size, num_inner_steps, settings.support_size)
-        return reptile.meta_gradient(model, init_params, [model.prepared(each) for each in batches], inner_lr)
+        batches = sampler.minibatches(
+            settings.meta_batch_size, settings.num_inner_steps, settings.inner_batch_size
+        )
+        return reptile.meta_gradient(model, init_params, tuple(map(model.prepared, batches)), inner_lr)
 
     def of_pooled(params: Params) -> tuple[Params, Tensor]:
         (batch,) = sampler.minibatches(settings.meta_batch_size, 1, settings.query_size)

@@ -6,9 +6,9 @@ fine-tuning, which every meta-learner has to beat.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from pytrain.inner_loop import differentiable, gradients_of
 from pytrain.models import Model, Params
 from pytrain.tasks import Batch
 
@@ -18,8 +18,6 @@ def gradient(model: Model, params: Params, examples: Batch) -> tuple[Params, Ten
     together = Batch(
         examples.observations.flatten(0, 1), examples.targets.flatten(0, 1), examples.weights.flatten(0, 1)
     )
-
-    def loss(params: Params) -> Tensor:
-        return model.losses(params, together)
-
-    return torch.func.grad_and_value(loss)(params)
+    params = differentiable(params)
+    loss = model.losses(params, together)
+    return gradients_of(loss, params), loss.detach()

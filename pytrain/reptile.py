@@ -21,8 +21,7 @@ def meta_gradient(
     One inner step on each of `minibatches`, which are different examples of the same tasks: what their
     gradients have in common is what Reptile amplifies (section 5.1).
     """
-    meta_batch_size = len(minibatches[0].weights)
-    task_params = for_each_task(init_params, meta_batch_size)
+    task_params = for_each_task(init_params, len(minibatches[0].weights))
     adapted_params = adapt(model, task_params, minibatches, inner_lr)
     towards = {name: init - adapted_params[name].mean(0) for name, init in init_params.items()}
     return towards, model.losses(adapted_params, minibatches[-1]).mean()

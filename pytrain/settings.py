@@ -22,7 +22,8 @@ class MetaTraining:
 
     inner_lr: float = 0.1
     num_inner_steps: int = 5
-    support_size: int = 128
+    support_size: int = 800
+    inner_batch_size: int = 64
     query_size: int = 64
     meta_batch_size: int = 16
     meta_steps: int = 1000
@@ -33,7 +34,7 @@ class MetaTraining:
 DEFAULTS: dict[Algorithm, MetaTraining] = {
     "maml": MetaTraining(),
     "fomaml": MetaTraining(meta_steps=2000),
-    "reptile": MetaTraining(num_inner_steps=8, support_size=32, meta_batch_size=8, meta_steps=3000),
+    "reptile": MetaTraining(num_inner_steps=8, inner_batch_size=32, meta_batch_size=8, meta_steps=3000),
     "pooled": MetaTraining(meta_steps=6000),
     "scratch": MetaTraining(meta_steps=0),
 }
@@ -65,7 +66,9 @@ class TrainSettings:
     num_inner_steps: int | None = None
     """Steps of the inner loop during meta-training."""
     support_size: int | None = None
-    """Examples in a support set during meta-training; for reptile, in each step's minibatch."""
+    """Examples in a support set during meta-training (the newest ones whose label was known)."""
+    inner_batch_size: int | None = None
+    """How many of them each inner step sees during meta-training; in play it sees all."""
     query_size: int | None = None
     """Examples in a query set during meta-training; for pooled, of each player in a batch."""
     min_cut_sec: float = 2.0

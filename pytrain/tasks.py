@@ -28,9 +28,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Tasks:
-    """A meta-batch: each task's support set and its strictly later query set."""
+    """A meta-batch: for each inner step a part of the support sets, and the strictly later query sets.
 
-    support: Batch
+    In play an inner step sees the whole support set; in training a random part of it, which is faster.
+    """
+
+    supports: tuple[Batch, ...]  # one for each inner step
     query: Batch
 
 
@@ -84,22 +87,31 @@ class TaskSampler:
                 "lower --min-cut-sec"
             )
 
-    def tasks(self, meta_batch_size: int, support_size: int, query_size: int) -> Tasks:
-        """A meta-batch: players drawn evenly, each cut at a random moment."""
+    def tasks(
+        self, meta_batch_size: int, support_size: int, query_size: int, inner_steps: int, batch_size: int
+    ) -> Tasks:
+        """A meta-batch: players drawn evenly, each cut at a random moment.
+
+        Each of the inner steps sees `batch_size` of the `support_size` newest examples known at the cut.
+        """
         who = self._draw_players(meta_batch_size)
         cut = self._uniform(torch.full_like(who, self._earliest), self._latest[who] + 1)
+        known = self._players.first_at(who, cut - self._players.spec.horizon_ticks + 1)
+        oldest = torch.maximum(known - support_size, self._players.offsets[who])
+        supports = self._batches(oldest, known, inner_steps, batch_size)
         first, end = self._players.first_at(who, cut), self._players.first_at(who, cut + self._window)
-        rows = self._uniform(first[:, None].expand(-1, query_size), end[:, None])
-        query = _gather(self._players, rows, is_there=(first < end)[:, None].expand_as(rows))
-        return Tasks(newest_known(self._players, who, cut, support_size), query)
+        return Tasks(supports, *self._batches(first, end, 1, query_size))
 
-    def minibatches(self, meta_batch_size: int, count: int, size: int) -> list[Batch]:
+    def minibatches(self, meta_batch_size: int, count: int, size: int) -> tuple[Batch, ...]:
         """`count` batches of `size` random examples each, all of the same randomly drawn players."""
         who = self._draw_players(meta_batch_size)
-        first, end = self._players.offsets[who], self._players.offsets[who + 1]
+        return self._batches(self._players.offsets[who], self._players.offsets[who + 1], count, size)
+
+    def _batches(self, first: Tensor, end: Tensor, count: int, size: int) -> tuple[Batch, ...]:
+        """`count` batches of `size` random examples in [first, end) of each task; weight 0 if that is empty."""
         rows = self._uniform(first[:, None].expand(-1, count * size), end[:, None])
-        there = torch.ones(meta_batch_size, size, dtype=torch.bool)
-        return [_gather(self._players, part, there) for part in torch.split(rows, size, dim=1)]
+        there = (first < end)[:, None].expand(-1, size)
+        return tuple(_gather(self._players, part, there) for part in torch.split(rows, size, dim=1))
 
     def _draw_players(self, count: int) -> Tensor:
         return torch.randint(len(self._players), (count,), generator=self._random)

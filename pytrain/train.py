@@ -29,6 +29,7 @@ from pytrain.validation import Adaptation, Validation
 
 __all__ = ["TrainResult", "TrainSettings", "train"]
 
+LARGEST_SUPPORT = 512  # for the looks at the meta-validation players during training
 LARGEST_META_GRADIENT = 10.0  # norm; as in MAML++, where rare steps would otherwise throw the model off
 
 
@@ -202,8 +203,9 @@ def _validate(
     before = validation.error(model, params, 0.0, 0, 1)
     if settings.algorithm == "pooled":
         return {"error_before": before, "error_after": before}
-    size = chosen.support_size * (chosen.num_inner_steps if settings.algorithm == "reptile" else 1)
-    after = validation.error(model, params, chosen.inner_lr, chosen.num_inner_steps, size)
+    after = validation.error(
+        model, params, chosen.inner_lr, chosen.num_inner_steps, min(chosen.support_size, LARGEST_SUPPORT)
+    )
     return {"error_before": before, "error_after": after}
 
 

@@ -22,7 +22,7 @@ from pytrain.tasks import Batch, newest_known, observed_between
 
 INNER_LRS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 STEP_COUNTS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100)
-SUPPORT_SIZES = (64, 128, 256, 512)
+SUPPORT_SIZES = (128, 256, 512, 1024)
 FIRST_SUPPORT_SIZE = 256
 QUERY_SIZE = 256
 WORTH_PAYING_FOR = 0.005  # a costlier setting has to lower the error by this part of it

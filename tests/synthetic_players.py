@@ -1,7 +1,7 @@
-"""Players whose habit is a sinusoid with an amplitude and phase of their own: easy to make, hard without adapting.
+"""Players whose habit is a sinusoid with an amplitude and phase of their own: easy to make, hard to guess.
 
-The sinusoid of the MAML paper in the form of sessions: x is observed, y = amplitude * sin(x + phase) is the target,
-or as a category whether y is low, middle or high.
+The sinusoid of the MAML paper in the form of sessions: x is observed, y = amplitude * sin(x + phase) is the
+target, or as a category whether y is low, middle or high.
 """
 
 from __future__ import annotations

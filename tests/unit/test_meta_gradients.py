@@ -41,6 +41,11 @@ def make_batch(kind: TargetKind, examples: int, seed: int) -> Batch:
     return Batch(observations, targets, weights)
 
 
+def make_batches(kind: TargetKind) -> tuple[Batch, ...]:
+    """Different examples for each inner step."""
+    return tuple(make_batch(kind, SUPPORT, seed) for seed in range(10, 10 + STEPS))
+
+
 def plain_loss(params: Params, batch: Batch, task: int, kind: TargetKind, activation: Activation) -> Tensor:
     """The loss of one task, example by example."""
     total = torch.zeros((), dtype=torch.float64)
@@ -99,12 +104,12 @@ def test_the_inner_loop_takes_the_steps_of_a_plain_loop(kind, activation):
 @cases
 def test_maml_differentiates_through_the_inner_loop(kind, activation):
     model, init_params = make_model(kind, activation)
-    tasks = Tasks(make_batch(kind, SUPPORT, 1), make_batch(kind, QUERY, 2))
-    gradient, loss = maml.meta_gradient(model, init_params, tasks, INNER_LR, STEPS)
+    tasks = Tasks(make_batches(kind), make_batch(kind, QUERY, 2))
+    gradient, loss = maml.meta_gradient(model, init_params, tasks, INNER_LR)
     start = require_grad(init_params)
     losses = []
     for task in range(TASKS):
-        adapted = plain_adapt(start, [tasks.support] * STEPS, task, kind, activation, True)
+        adapted = plain_adapt(start, tasks.supports, task, kind, activation, True)
         losses.append(plain_loss(adapted, tasks.query, task, kind, activation))
     expected_loss = torch.stack(losses).mean()
     expected = torch.autograd.grad(expected_loss, list(start.values()))
@@ -115,13 +120,11 @@ def test_maml_differentiates_through_the_inner_loop(kind, activation):
 @cases
 def test_first_order_maml_takes_the_gradient_at_the_adapted_parameters(kind, activation):
     model, init_params = make_model(kind, activation)
-    tasks = Tasks(make_batch(kind, SUPPORT, 1), make_batch(kind, QUERY, 2))
-    gradient, _ = fomaml.meta_gradient(model, init_params, tasks, INNER_LR, STEPS)
+    tasks = Tasks(make_batches(kind), make_batch(kind, QUERY, 2))
+    gradient, _ = fomaml.meta_gradient(model, init_params, tasks, INNER_LR)
     expected = {name: torch.zeros_like(param) for name, param in init_params.items()}
     for task in range(TASKS):
-        adapted = plain_adapt(
-            require_grad(init_params), [tasks.support] * STEPS, task, kind, activation, False
-        )
+        adapted = plain_adapt(require_grad(init_params), tasks.supports, task, kind, activation, False)
         adapted = require_grad(adapted)
         loss = plain_loss(adapted, tasks.query, task, kind, activation)
         gradients = torch.autograd.grad(loss, list(adapted.values()))
@@ -132,16 +135,16 @@ def test_first_order_maml_takes_the_gradient_at_the_adapted_parameters(kind, act
 
 def test_first_and_second_order_differ():
     model, init_params = make_model("vector", "tanh")
-    tasks = Tasks(make_batch("vector", SUPPORT, 1), make_batch("vector", QUERY, 2))
-    second, _ = maml.meta_gradient(model, init_params, tasks, INNER_LR, STEPS)
-    first, _ = fomaml.meta_gradient(model, init_params, tasks, INNER_LR, STEPS)
+    tasks = Tasks(make_batches("vector"), make_batch("vector", QUERY, 2))
+    second, _ = maml.meta_gradient(model, init_params, tasks, INNER_LR)
+    first, _ = fomaml.meta_gradient(model, init_params, tasks, INNER_LR)
     assert (first["layer1.weight"] - second["layer1.weight"]).abs().max() > 1e-3
 
 
 @cases
 def test_reptile_points_from_the_initialisation_to_the_mean_of_the_adapted_parameters(kind, activation):
     model, init_params = make_model(kind, activation)
-    minibatches = [make_batch(kind, SUPPORT, seed) for seed in range(STEPS)]
+    minibatches = make_batches(kind)
     gradient, _ = reptile.meta_gradient(model, init_params, minibatches, INNER_LR)
     expected = {name: param.clone() for name, param in init_params.items()}
     for task in range(TASKS):

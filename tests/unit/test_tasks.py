@@ -37,20 +37,30 @@ def ticks_of(batch: Batch, task: int) -> list[int]:
 @given(st.integers(0, 1000), st.integers(1, 300), st.integers(1, 64))
 def test_queries_are_observed_after_every_support_label_was_known(seed, examples, support_size):
     players = telling_players(4, 30 + examples)
-    tasks = TaskSampler(players, Cuts(1.0, 20.0, 5.0), seed).tasks(8, support_size, 16)
+    tasks = TaskSampler(players, Cuts(1.0, 20.0, 5.0), seed).tasks(8, support_size, 16, 2, 8)
     for task in range(8):
-        support, query = ticks_of(tasks.support, task), ticks_of(tasks.query, task)
+        query = ticks_of(tasks.query, task)
         assert query
-        assert all(known + HORIZON_TICKS <= observed for known in support for observed in query)
+        for support in tasks.supports:
+            known = [tick + HORIZON_TICKS for tick in ticks_of(support, task)]
+            assert all(moment <= observed for moment in known for observed in query)
 
 
 @given(st.integers(0, 1000))
 def test_support_and_query_are_of_the_same_player(seed):
-    tasks = TaskSampler(telling_players(5, 600), Cuts(), seed).tasks(8, 16, 16)
-    support, query = tasks.support, tasks.query
+    tasks = TaskSampler(telling_players(5, 600), Cuts(), seed).tasks(8, 16, 16, 3, 4)
     for task in range(8):
-        who = {*support.observations[task, support.weights[task] > 0, 0].tolist()}
-        assert who == {*query.observations[task, query.weights[task] > 0, 0].tolist()}
+        (who,) = {*tasks.query.observations[task, :, 0].tolist()}
+        for support in tasks.supports:
+            assert {*support.observations[task, :, 0].tolist()} == {who}
+
+
+def test_inner_steps_see_different_parts_of_the_newest_examples():
+    tasks = TaskSampler(telling_players(2, 600), Cuts(20.0, 20.0, 5.0), 0).tasks(4, 50, 1, 200, 20)
+    seen = {tick for support in tasks.supports for tick in ticks_of(support, 0)}
+    newest = 20 * 60 - HORIZON_TICKS
+    assert seen == set(range(newest, newest - 50 * TICKS_APART, -TICKS_APART))
+    assert ticks_of(tasks.supports[0], 0) != ticks_of(tasks.supports[1], 0)
 
 
 def test_the_support_set_holds_the_newest_examples_whose_label_was_known():
@@ -84,14 +94,14 @@ def test_a_window_holds_all_that_was_observed_in_it_and_nothing_of_others():
 
 
 def test_queries_stay_inside_the_window_after_the_cut():
-    tasks = TaskSampler(telling_players(3, 600), Cuts(10.0, 10.0, 3.0), 0).tasks(16, 8, 32)
+    tasks = TaskSampler(telling_players(3, 600), Cuts(10.0, 10.0, 3.0), 0).tasks(16, 8, 32, 1, 8)
     for task in range(16):
         assert set(ticks_of(tasks.query, task)) <= set(range(600, 780, TICKS_APART))
 
 
 def test_cuts_are_drawn_from_their_whole_range():
-    tasks = TaskSampler(telling_players(3, 600), Cuts(2.0, 30.0, 5.0), 0).tasks(2000, 1, 1)
-    newest = tasks.support.observations[:, 0, 1]
+    tasks = TaskSampler(telling_players(3, 600), Cuts(2.0, 30.0, 5.0), 0).tasks(2000, 1, 1, 1, 1)
+    newest = tasks.supports[0].observations[:, 0, 1]
     assert newest.min() < 3 * 60
     assert newest.max() > 28 * 60
 
@@ -107,7 +117,7 @@ def test_minibatches_are_of_one_player_each_and_of_different_examples():
 def test_weights_of_the_recording_travel_into_the_tasks():
     players = make_players(2)
     players.weights[:] = 0.5
-    tasks = TaskSampler(players, Cuts(), 0).tasks(4, 8, 8)
+    tasks = TaskSampler(players, Cuts(), 0).tasks(4, 8, 8, 1, 8)
     assert set(tasks.query.weights.flatten().tolist()) == {0.5}
 
 
@@ -115,7 +125,7 @@ def test_one_seed_gives_one_sequence_of_tasks():
     players = make_players(5)
     one, same, other = (TaskSampler(players, Cuts(), seed) for seed in (1, 1, 2))
     for _ in range(3):
-        a, b, c = (sampler.tasks(4, 8, 8) for sampler in (one, same, other))
+        a, b, c = (sampler.tasks(4, 8, 8, 1, 8) for sampler in (one, same, other))
         assert torch.equal(a.query.observations, b.query.observations)
         assert not torch.equal(a.query.observations, c.query.observations)
 

@@ -1,0 +1,163 @@
+"""A brain's graphs compute what torch computes, for any number of profiles, before and after adaptation."""
+
+from __future__ import annotations
+
+import sys
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from adaptive_agents.brain import Brain
+from adaptive_agents.spec import TargetKind
+from adaptive_agents.support import SupportSet
+from pytrain import export
+from pytrain.errors import PytrainError
+from pytrain.export import check_same_as_torch, export_brain
+from pytrain.inner_loop import adapt
+from pytrain.models import MLP, Model, Normalisation, Params, load_model, save_model
+from pytrain.tasks import Batch
+from tests.synthetic_players import make_players, sinusoid_spec
+
+KINDS: tuple[TargetKind, ...] = ("vector", "category")
+ABOUT = {
+    "algorithm": "maml",
+    "inner_loop": {
+        "inner_lr": 0.1,
+        "num_inner_steps": 5,
+        "support_size": 32,
+        "first_order": False,
+        "trust_radius": 3.0,
+    },
+    "training": {},
+    "scores": {},
+}
+
+
+def make_model(kind: TargetKind) -> tuple[Model, Params]:
+    players = make_players(4, kind)
+    network = MLP(3, (64, 64), players.spec.target.size)
+    model = Model(network, players.spec.target, Normalisation.of(players))
+    return model, network.init_params(torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def exported(request, tmp_path_factory) -> tuple[Brain, Model, Params]:
+    """A brain that was exported once, and what it was exported from."""
+    kind: TargetKind = request.param
+    model, params = make_model(kind)
+    path = tmp_path_factory.mktemp(kind) / "archer.brain"
+    export_brain(path, model, params, sinusoid_spec(kind), ABOUT)
+    return Brain.open(path), model, params
+
+
+def random_support(model: Model, profiles: int, rows: int, seed: int = 0) -> tuple[SupportSet, Batch]:
+    """The same examples for the graphs and for torch; about a tenth is padding."""
+    random = np.random.default_rng(seed)
+    category = model.target.kind == "category"
+    targets = (
+        random.integers(3, size=(profiles, rows, 1)) if category else random.normal(size=(profiles, rows, 1))
+    )
+    columns = (
+        random.normal(size=(profiles, rows, 3)).astype(np.float32),
+        targets.astype(np.float32),
+        (random.random((profiles, rows)) > 0.1).astype(np.float32),
+    )
+    return SupportSet(*columns), Batch(*(torch.from_numpy(column) for column in columns))
+
+
+def params_for(params: Params, profiles: int) -> tuple[dict[str, np.ndarray], Params]:
+    """Weights that differ between profiles, for the graphs and for torch."""
+    random = torch.Generator().manual_seed(1)
+    ours = {
+        name: value + 0.05 * torch.randn(profiles, *value.shape, generator=random)
+        for name, value in params.items()
+    }
+    return {name: value.numpy() for name, value in ours.items()}, ours
+
+
+@pytest.mark.parametrize("profiles", [1, 7, 64])
+@pytest.mark.parametrize("rows", [1, 33])
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_adaptation_in_the_brain_equals_torch(exported, profiles, rows, steps):
+    brain, model, params = exported
+    support, batch = random_support(model, profiles, rows)
+    theirs, ours = params_for(params, profiles)
+    result = brain.adapt(theirs, support, inner_lr=0.1, num_inner_steps=steps)
+    ready = model.prepared(batch)
+    expected = adapt(model, ours, repeat(ready, steps), 0.1)
+    for name, value in expected.items():
+        assert np.abs(result.params[name] - value.numpy()).max() <= 1e-5, name
+    assert np.abs(result.loss_before - model.losses(ours, ready).numpy()).max() <= 1e-5
+    assert np.abs(result.loss_after - model.losses(expected, ready).numpy()).max() <= 1e-5
+
+
+@pytest.mark.parametrize("profiles", [1, 7, 64])
+def test_predictions_of_several_profiles_equal_torch(exported, profiles):
+    brain, model, params = exported
+    _, batch = random_support(model, profiles, 9)
+    theirs, ours = params_for(params, profiles)
+    predictions = brain.predict_batched(batch.observations.numpy(), theirs)
+    assert np.abs(predictions - model.predict(ours, batch.observations).numpy()).max() <= 1e-5
+
+
+@pytest.mark.parametrize("agents", [1, 7, 64])
+def test_predictions_with_shared_weights_equal_torch(exported, agents):
+    brain, model, params = exported
+    _, batch = random_support(model, 1, agents)
+    expected = model.predict(params, batch.observations[0]).numpy()
+    assert np.abs(brain.predict(batch.observations[0].numpy()) - expected).max() <= 1e-5
+    other = {name: value + 0.1 for name, value in params.items()}
+    given = {name: value.numpy() for name, value in other.items()}
+    expected = model.predict(other, batch.observations[0]).numpy()
+    assert np.abs(brain.predict(batch.observations[0].numpy(), given) - expected).max() <= 1e-5
+
+
+def test_a_brain_is_small(exported):
+    brain, _, _ = exported
+    assert Path(brain.source).stat().st_size < 300_000
+
+
+def test_the_graph_that_adapts_needs_nothing_but_onnx_itself(exported, tmp_path):
+    import onnx
+
+    _, model, params = exported
+    graph = onnx.load_from_string(export.trace_graphs(model, params)["adapt.onnx"])
+    assert not graph.functions
+    assert {node.domain for node in graph.graph.node} == {""}
+    assert [node.op_type for node in graph.graph.node].count("Loop") == 1
+
+
+def test_a_brain_that_computes_something_else_is_noticed(exported):
+    brain, model, params = exported
+    check_same_as_torch(brain, model, params)
+    params = params | {"layer3.bias": params["layer3.bias"] + 1e-3}
+    with pytest.raises(PytrainError, match=r"differ from torch by 0\.001 in policy"):
+        check_same_as_torch(brain, model, params)
+
+
+def test_a_failed_export_says_why_and_leaves_the_old_brain(tmp_path, monkeypatch):
+    path = tmp_path / "archer.brain"
+    path.write_bytes(b"the brain of yesterday")
+    model, params = make_model("vector")
+    failing = tmp_path / "python"
+    failing.write_text("#!/bin/sh\necho the exporter is unhappy >&2\nexit 3\n")
+    failing.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(failing))
+    with pytest.raises(PytrainError, match=r"exit code 3.*the exporter is unhappy"):
+        export_brain(path, model, params, sinusoid_spec(), ABOUT)
+    assert path.read_bytes() == b"the brain of yesterday"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["archer.brain", "python"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_comes_back_from_its_file(tmp_path, kind):
+    model, params = make_model(kind)
+    save_model(tmp_path / "model.npz", model, params)
+    again, params_again = load_model(tmp_path / "model.npz")
+    observations = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    assert again.network == model.network
+    assert again.target == model.target
+    assert torch.equal(again.predict(params_again, observations), model.predict(params, observations))

@@ -1,0 +1,243 @@
+"""Training end to end on sinusoid players: what adapts is better, seeds repeat, and bad input is named."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from adaptive_agents.brain import Brain
+from adaptive_agents.session import SessionHeader, SessionWriter
+from adaptive_agents.spec import Field, Spec, Target
+from pytrain import train as training
+from pytrain.dataset import player_hash
+from pytrain.errors import PytrainError
+from pytrain.evaluate import evaluate
+from pytrain.models import MLP, Model, Normalisation
+from pytrain.settings import ALGORITHMS, DEFAULTS, TrainSettings
+from pytrain.train import command_line, train
+from pytrain.validation import Validation
+from tests.synthetic_players import HORIZON_TICKS, make_players, write_sessions
+
+QUICK = {
+    "hidden_sizes": (40, 40),
+    "meta_batch_size": 8,
+    "support_size": 200,
+    "inner_batch_size": 32,
+    "validations": 2,
+}
+TRAINED = {
+    "pooled": {"meta_steps": 600},
+    "reptile": {"meta_steps": 500, "num_inner_steps": 8, "inner_lr": 0.1},
+    "maml": {"meta_steps": 250, "num_inner_steps": 5, "inner_lr": 0.1},
+}
+
+
+@pytest.fixture(scope="module")
+def sessions(tmp_path_factory) -> Path:
+    """Folders `train`, `validation` and `test` of different players."""
+    folder = tmp_path_factory.mktemp("sessions")
+    write_sessions(folder / "train", range(60))
+    write_sessions(folder / "validation", range(60, 76))
+    write_sessions(folder / "test", range(100, 116))
+    return folder
+
+
+def settings(sessions: Path, out: Path, **changes) -> TrainSettings:
+    everything = QUICK | {"algorithm": "maml", "meta_steps": 2} | changes
+    everything.setdefault("validation_sessions", (sessions / "validation",))
+    return TrainSettings(sessions=(sessions / "train",), out=out, **everything)
+
+
+@pytest.fixture(scope="module")
+def brains(sessions, tmp_path_factory) -> dict[str, Brain]:
+    """One trained brain of each algorithm that the comparison is about."""
+    folder = tmp_path_factory.mktemp("brains")
+    for algorithm, changes in TRAINED.items():
+        train(settings(sessions, folder / f"{algorithm}.brain", algorithm=algorithm, **changes))
+    return {algorithm: Brain.open(folder / f"{algorithm}.brain") for algorithm in TRAINED}
+
+
+@pytest.fixture
+def no_export(monkeypatch) -> dict:
+    """Tracing the graphs takes seconds; what would have been written is handed out instead."""
+    written: dict = {}
+
+    def keep(path, model, params, spec, about):
+        written.update(path=path, model=model, params=params, spec=spec, **about)
+
+    monkeypatch.setattr(training, "export_brain", keep)
+    return written
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("learner", ["maml", "reptile"])
+def test_a_meta_learner_beats_the_fine_tuned_pooled_model(brains, sessions, learner):
+    result = evaluate(brains, [sessions / "test"])
+    assert result.headline(learner).is_below(result.headline("pooled"))
+    assert result.headline("pooled").is_below(result.headline("frozen"))
+    assert result.ratios[f"{learner}/frozen"].high < 0.6
+
+
+@pytest.mark.slow
+def test_a_brain_tells_what_it_was_made_of(brains, sessions):
+    brain = brains["maml"]
+    assert brain.algorithm == "maml"
+    assert brain.spec.observation == (Field("x"), Field("distraction", 2))
+    assert brain.model["hidden_sizes"] == [40, 40]
+    assert brain.training["players"] == 60
+    assert brain.training["examples"] == 60 * 600
+    assert player_hash("player-0") in brain.training["player_ids_sha256"]
+    assert player_hash("player-60") in brain.training["player_ids_sha256"]
+    assert player_hash("player-100") not in brain.training["player_ids_sha256"]
+    assert "--algorithm maml" in brain.training["command"] or brain.training["command"].startswith("pytrain")
+    assert brain.inner_loop.trust_radius > 0
+    assert not brain.inner_loop.first_order
+    scores = brain.scores["meta_validation"]
+    assert scores["error_after"] < scores["error_before"]
+    json.dumps(brain.training)
+
+
+@pytest.mark.slow
+def test_a_category_is_learned_end_to_end(tmp_path):
+    folder = tmp_path / "sessions"
+    for name, players in (("train", range(40)), ("validation", range(40, 52)), ("test", range(60, 76))):
+        write_sessions(folder / name, players, "category")
+    chosen = settings(folder, tmp_path / "level.brain", meta_steps=200, num_inner_steps=5, inner_lr=0.3)
+    train(chosen)
+    result = evaluate({"maml": Brain.open(tmp_path / "level.brain")}, [folder / "test"])
+    curve = result.methods["maml"]
+    assert result.unit == "1 - accuracy"
+    assert curve.error[-1].is_below(curve.error[0])
+    assert curve.loss[-1].is_below(curve.loss[0])
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_one_seed_gives_one_model(sessions, tmp_path, no_export, algorithm):
+    def weights(seed: int) -> torch.Tensor:
+        train(settings(sessions, tmp_path / "a.brain", algorithm=algorithm, meta_steps=3, seed=seed))
+        return no_export["params"]["layer1.weight"]
+
+    first, same, other = weights(1), weights(1), weights(2)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_scratch_keeps_its_random_initialisation(sessions, tmp_path, no_export):
+    train(settings(sessions, tmp_path / "a.brain", algorithm="scratch", seed=5))
+    fresh = MLP(3, (40, 40), 1).init_params(torch.Generator().manual_seed(5))
+    assert torch.equal(no_export["params"]["layer2.weight"], fresh["layer2.weight"])
+
+
+def test_the_best_model_on_meta_validation_is_kept(sessions, tmp_path, no_export):
+    seen = []
+    chosen = settings(
+        sessions, tmp_path / "a.brain", algorithm="pooled", meta_steps=40, meta_lr=0.03, validations=40
+    )
+    train(chosen, lambda progress: seen.append(dict(progress.scores)))
+    model, params = no_export["model"], no_export["params"]
+    kept = Validation(make_players(16, first=60), 20.0).error(model, params, 0.0, 0, 1)
+    assert kept <= min(scores["error_after"] for scores in seen if "error_after" in scores) + 1e-4
+
+
+def test_without_validation_sessions_some_players_are_kept_for_it(sessions, tmp_path, no_export):
+    chosen = settings(sessions, tmp_path / "a.brain", validation_sessions=(), validation_fraction=0.25)
+    result = train(chosen)
+    assert (result.players, result.validation_players) == (45, 15)
+    assert len(no_export["training"]["player_ids_sha256"]) == 60
+
+
+def test_progress_is_told_for_every_stage(sessions, tmp_path, no_export):
+    stages = []
+    train(settings(sessions, tmp_path / "a.brain"), lambda progress: stages.append(progress.stage))
+    assert list(dict.fromkeys(stages)) == ["read sessions", "meta-train", "choose adaptation", "export"]
+
+
+def test_tensorboard_logs_are_written_where_asked(sessions, tmp_path, no_export):
+    train(settings(sessions, tmp_path / "a.brain", log_dir=tmp_path / "logs"))
+    assert list((tmp_path / "logs" / "maml").glob("events.out.tfevents.*"))
+
+
+def test_a_player_on_both_sides_is_named(sessions, tmp_path):
+    chosen = settings(sessions, tmp_path / "a.brain", validation_sessions=(sessions / "train",))
+    with pytest.raises(
+        PytrainError, match="'player-0' is among the players to learn from and those to validate"
+    ):
+        train(chosen)
+
+
+def test_training_and_validation_must_have_one_spec(sessions, tmp_path):
+    other = Spec((Field("x"), Field("distraction", 2)), Target("vector", "y", 1), HORIZON_TICKS + 6)
+    (tmp_path / "other").mkdir()
+    with SessionWriter(tmp_path / "other" / "1.session", SessionHeader(other, "bob")) as writer:
+        writer.add(0, 0, 0, [0, 0, 0], [0])
+    chosen = settings(sessions, tmp_path / "a.brain", validation_sessions=(tmp_path / "other",))
+    with pytest.raises(PytrainError, match=r"has the horizon 36 ticks.*has 42 ticks"):
+        train(chosen)
+
+
+def test_a_validation_player_who_stopped_early_is_named(sessions, tmp_path):
+    write_sessions(tmp_path / "short", range(200, 203), seconds=10.0)
+    chosen = settings(sessions, tmp_path / "a.brain", validation_sessions=(tmp_path / "short",))
+    with pytest.raises(
+        PytrainError, match=r"'player-200' played 9\.9 s, but the error is measured after 20 s"
+    ):
+        train(chosen)
+
+
+def test_where_to_write_is_checked_before_anything_long(sessions, tmp_path):
+    with pytest.raises(PytrainError, match=r"no folder .*nowhere"):
+        train(settings(sessions, tmp_path / "nowhere" / "a.brain"))
+    with pytest.raises(PytrainError, match=r"ends in \.brain"):
+        train(settings(sessions, tmp_path / "a.onnx"))
+
+
+def test_a_training_that_diverges_says_which_step_sizes_to_lower(sessions, tmp_path):
+    chosen = settings(sessions, tmp_path / "a.brain", meta_steps=4, inner_lr=1e30, activation="relu")
+    with pytest.raises(PytrainError, match=r"maml diverged.*lower --inner-lr \(1e\+30\)"):
+        train(chosen)
+
+
+@pytest.mark.slow
+def test_a_killed_training_leaves_the_old_brain(sessions, tmp_path):
+    out = tmp_path / "archer.brain"
+    out.write_bytes(b"the brain of yesterday")
+    words = command_line(settings(sessions, out, meta_steps=100_000)).split()
+    process = subprocess.Popen([sys.executable, "-m", *words], stderr=subprocess.DEVNULL)
+    time.sleep(8.0)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert out.read_bytes() == b"the brain of yesterday"
+    assert [each.name for each in tmp_path.iterdir()] == ["archer.brain"]
+
+
+def test_the_command_in_the_manifest_names_what_differs_from_the_defaults(tmp_path):
+    chosen = TrainSettings((Path("my sessions"),), Path("a.brain"), "reptile", hidden_sizes=(32, 32), seed=7)
+    assert command_line(chosen) == (
+        "pytrain train 'my sessions' --out a.brain --algorithm reptile --hidden-sizes 32 32 --seed 7"
+    )
+
+
+def test_given_settings_replace_the_defaults_of_the_algorithm():
+    chosen = TrainSettings((), Path("a.brain"), "reptile", meta_steps=3).meta_training()
+    assert chosen.meta_steps == 3
+    assert chosen.num_inner_steps == DEFAULTS["reptile"].num_inner_steps
+
+
+def test_adaptation_is_chosen_where_the_error_is_lowest():
+    players = make_players(12)
+    model = Model(MLP(3, (16,), 1), players.spec.target, Normalisation.of(players))
+    params = model.network.init_params(torch.Generator().manual_seed(0))
+    validation = Validation(players, 20.0)
+    chosen = validation.choose_adaptation(model, params)
+    error = validation.error(model, params, chosen.inner_lr, chosen.num_inner_steps, chosen.support_size)
+    assert error == pytest.approx(chosen.error)
+    assert error < validation.error(model, params, 0.0, 0, 1)
+    for steps in (1, 3, 10):
+        assert error <= validation.error(model, params, chosen.inner_lr, steps, 256) * 1.006
