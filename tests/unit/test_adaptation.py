@@ -234,6 +234,16 @@ def test_due_memories_share_a_run_per_brain(brain: Brain, tmp_path: Path) -> Non
     assert worker.poll() == []
 
 
+@pytest.mark.parametrize(("support_size", "profiles"), [(1, 32), (128, 16), (512, 4), (4096, 1)])
+def test_large_supports_come_in_smaller_runs(tmp_path: Path, support_size: int, profiles: int) -> None:
+    brain = make_tiny_brain(tmp_path / "a.brain", inner_loop={"support_size": support_size})
+    memories = [BrainMemory(brain) for _ in range(40)]
+    settings = AdaptationSettings(min_examples=2)
+    for memory in memories:
+        teach(memory, 2)
+    assert submit_due(AdaptationWorker(synchronous=True), memories, 0, settings) == profiles
+
+
 def test_nobody_waits_for_ever_when_many_are_due_at_once(brain: Brain) -> None:
     memories, settings = (
         [BrainMemory(brain) for _ in range(2 * MAX_PROFILES_PER_RUN)],

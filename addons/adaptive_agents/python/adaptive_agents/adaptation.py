@@ -28,7 +28,11 @@ from adaptive_agents.profile import BrainMemory
 from adaptive_agents.support import SupportSet, split_examples
 
 MAX_PROFILES_PER_RUN = 32
-"""More profiles of a brain wait for the next tick: a tick copies little, and larger runs gain nothing."""
+MAX_EXAMPLES_PER_RUN = 2048
+"""More profiles of a brain wait for the next tick: a tick copies little, and a run stays in the processor's cache.
+
+Measured with 512 examples each: 23 ms per profile in runs of 4, 30 ms alone, 34 ms in runs of 32.
+"""
 
 _SWITCH_INTERVAL_SEC = 2e-4
 
@@ -199,7 +203,7 @@ class AdaptationWorker:
 def submit_due(
     worker: AdaptationWorker, memories: Sequence[BrainMemory], tick: int, settings: AdaptationSettings
 ) -> int:
-    """Submits a job per brain for at most `MAX_PROFILES_PER_RUN` memories that are due; how many it took."""
+    """Submits a job per brain for the memories that are due, or as many as fit one run; how many it took."""
     due: dict[str, list[BrainMemory]] = {}
     for memory in memories:
         if is_due(memory, tick, settings):
@@ -208,8 +212,10 @@ def submit_due(
     for group in due.values():
         # Who waited longest comes first, so that nobody waits for ever.
         group.sort(key=lambda memory: -1 if memory.adapted_at is None else memory.adapted_at[1])
-        worker.submit(make_job(group[:MAX_PROFILES_PER_RUN], tick))
-        submitted += len(group[:MAX_PROFILES_PER_RUN])
+        fitting = MAX_EXAMPLES_PER_RUN // group[0].brain.inner_loop.support_size
+        taken = group[: max(1, min(fitting, MAX_PROFILES_PER_RUN))]
+        worker.submit(make_job(taken, tick))
+        submitted += len(taken)
     return submitted
 
 
