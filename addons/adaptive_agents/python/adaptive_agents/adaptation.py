@@ -29,7 +29,7 @@ from adaptive_agents.support import SupportSet, split_examples
 
 MAX_PROFILES_PER_RUN = 32
 MAX_EXAMPLES_PER_RUN = 2048
-"""More profiles of a brain wait for the next tick: a tick copies little, and a run stays in the processor's cache.
+"""More profiles of a brain wait for the next tick: a tick copies little, and a run stays in the cache.
 
 Measured with 512 examples each: 23 ms per profile in runs of 4, 30 ms alone, 34 ms in runs of 32.
 """
