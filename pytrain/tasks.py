@@ -103,12 +103,12 @@ class TaskSampler:
         return Tasks(supports, *self._batches(first, end, 1, query_size))
 
     def minibatches(self, meta_batch_size: int, count: int, size: int) -> tuple[Batch, ...]:
-        """`count` batches of `size` random examples each, all of the same randomly drawn players."""
+        """`count` batches of `size` random examples in [first, end) of each task; of weight 0 if none is."""
         who = self._draw_players(meta_batch_size)
         return self._batches(self._players.offsets[who], self._players.offsets[who + 1], count, size)
 
     def _batches(self, first: Tensor, end: Tensor, count: int, size: int) -> tuple[Batch, ...]:
-        """`count` batches of `size` random examples in [first, end) of each task; weight 0 if that is empty."""
+        """`count` batches of `size` random examples in [first, end) of each task; of weight 0 if none is."""
         rows = self._uniform(first[:, None].expand(-1, count * size), end[:, None])
         there = (first < end)[:, None].expand(-1, size)
         return tuple(_gather(self._players, part, there) for part in torch.split(rows, size, dim=1))
