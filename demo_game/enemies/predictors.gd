@@ -8,9 +8,13 @@ extends RefCounted
 const _SCRIPT := "res://demo_game/enemies/player_predictor.gd"
 
 
-## Whether the addon's classes are there.
+## Whether the addon works. Where its Python cannot start its classes are there, but idle, and
+## have nothing to count.
 static func are_available() -> bool:
-	return ClassDB.class_exists(&"AdaptiveAgent")
+	if not ClassDB.class_exists(&"AdaptiveAgent"):
+		return false
+	var statistics: Dictionary = Engine.get_singleton(&"AdaptiveAgents").call(&"get_statistics")
+	return not statistics.is_empty()
 
 
 ## Adds a predictor to every enemy of [param arena]. Without a [param brain] they predict

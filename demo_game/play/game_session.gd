@@ -35,7 +35,7 @@ func _init(name_of_player: String, brain_path: String, scripted_number: int) -> 
 	arena.arrow_shot.connect(_on_arrow_shot)
 	arena.arrow_landed.connect(_on_arrow_landed)
 	if not Predictors.are_available():
-		notice = "The addon's library is not built: run `make`. The archers lead in a straight line."
+		notice = "The addon is not running: run `make`. The archers lead in a straight line."
 		return
 	var brain: Resource = null
 	if ResourceLoader.exists(brain_path) or FileAccess.file_exists(brain_path):
