@@ -49,7 +49,7 @@ class DemoSettings:
     """Players on whom every method's settings are chosen."""
     test_players: int = 64
     """Players on whom everything is measured."""
-    unseen_players: int = 64
+    unseen_players: int = 48
     """Players of a family that is kept out of training."""
     seconds: int = 60
     """Seconds of play per player."""

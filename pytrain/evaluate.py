@@ -146,7 +146,14 @@ def _adapted(
     }
     cut = torch.full_like(who, round(seconds * players.spec.tick_rate_hz))
     support = newest_known(players, who, cut, max(1, brain.inner_loop.support_size))
-    return brain.adapt(params, _as_arrays(support), num_inner_steps=num_inner_steps).params
+    return brain.adapt(params, _as_arrays(_without_padding(support)), num_inner_steps=num_inner_steps).params
+
+
+def _without_padding(support: Batch) -> Batch:
+    """Leaves out the columns that hold no player's example: early in play that is most of them."""
+    used = (support.weights > 0).any(0)
+    used[0] = True
+    return Batch(support.observations[:, used], support.targets[:, used], support.weights[:, used])
 
 
 def _as_arrays(batch: Batch) -> SupportSet:
