@@ -111,8 +111,12 @@ void aa_gather_observations(aa_instance **agents, int32_t count, const void *obs
 	for (int32_t i = 0; i < count; ++i) {
 		float *row = rows + (size_t)i * size;
 		sizes[i] = agents[i] ? call_for_floats(agents[i]->object, observe, row, size) : AA_FREED;
-		if (sizes[i] == AA_NO_METHOD && agents[i])
-			sizes[i] = aa_variant_to_floats(&agents[i]->observation, row, size);
+		if (sizes[i] != AA_NO_METHOD || !agents[i])
+			continue;
+		/* Without a script's `_observe` the property counts, unless nobody has set it. */
+		int64_t found = aa_variant_to_floats(&agents[i]->observation, row, size);
+		if (found)
+			sizes[i] = found;
 	}
 	end_walk();
 }

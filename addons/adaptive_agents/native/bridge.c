@@ -171,6 +171,19 @@ void aa_wrap(GDExtensionVariantType type, aa_variant *result, void *value) {
 	variant_from[type](result, value);
 }
 
+int aa_type_of(const aa_variant *variant) {
+	return variant_get_type(variant);
+}
+
+void aa_nil(aa_variant *variant) {
+	variant_new_nil(variant);
+}
+
+void aa_clear(aa_variant *variant) {
+	variant_destroy(variant);
+	variant_new_nil(variant);
+}
+
 void aa_destroy(aa_variant *variant) {
 	variant_destroy(variant);
 }

@@ -60,6 +60,9 @@ GDExtensionObjectPtr aa_object_in(const aa_variant *variant);
 /* The typed value inside a Variant, and a Variant made from a typed value. */
 void *aa_inner(aa_variant *variant);
 void aa_wrap(GDExtensionVariantType type, aa_variant *result, void *value);
+int aa_type_of(const aa_variant *variant);
+void aa_nil(aa_variant *variant);
+void aa_clear(aa_variant *variant);
 void aa_destroy(aa_variant *variant);
 void aa_destroy_typed(GDExtensionVariantType type, void *value);
 

@@ -19,6 +19,15 @@ SCENE_LEVEL, EDITOR_LEVEL = 2, 3
 SWITCH_INTERVAL_SEC = 0.0001
 
 
+def settle() -> None:
+    """Tells the garbage collector that what exists by now stays.
+
+    It need not walk over every imported module again in the middle of a game.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def start(get_proc_address: int, library: int, initialization: int) -> None:
     """Takes the engine's functions over and says what to call on its levels. Raises where that fails."""
     if not lib.aa_load_interface(
@@ -34,9 +43,7 @@ def start(get_proc_address: int, library: int, initialization: int) -> None:
             for of in nodes.CLASSES:
                 register.register_class(of)
             nodes.begin()
-            # What exists by now stays: the collector need not walk over it again in the middle of a game.
-            gc.collect()
-            gc.freeze()
+            settle()
         elif level == SCENE_LEVEL:
             nodes.end()
             gc.collect()

@@ -96,26 +96,27 @@ def owned(variant: Any) -> Any:
 def new_variant(value: object, kind: int = VariantType.NIL) -> Any:
     """A Variant of `value`, destroyed with the returned memory."""
     result = uninitialised_variant()
-    lib.variant_new_nil(result)
-    write(value, result, kind)
+    lib.aa_nil(result)
+    _WRITERS[kind or _natural_kind(value)](value, result)
     return owned(result)
 
 
 def to_python(variant: Any) -> Any:
     """The Python value of a Variant."""
-    kind = lib.variant_get_type(variant)
+    # The cast shares the memory but does not own it: `variant` must live as long.
+    typed = ffi.cast("aa_variant *", variant)
+    kind = lib.aa_type_of(typed)
     reader = _READERS.get(kind)
     if reader is None:
         raise TypeError(f"a value of Variant type {kind} is not understood here")
-    # The cast shares the memory but does not own it: `variant` must live as long.
-    return reader(ffi.cast("aa_variant *", variant))
+    return reader(typed)
 
 
 def write(value: object, result: Any, kind: int = VariantType.NIL) -> None:
     """Replaces the Variant at `result`; `kind` is the type it must have, NIL for the natural one."""
-    lib.variant_destroy(result)
-    lib.variant_new_nil(result)
-    _WRITERS[kind or _natural_kind(value)](value, ffi.cast("aa_variant *", result))
+    result = ffi.cast("aa_variant *", result)
+    lib.aa_clear(result)
+    _WRITERS[kind or _natural_kind(value)](value, result)
 
 
 def _natural_kind(value: object) -> int:

@@ -15,6 +15,7 @@ from adaptive_agents.errors import AdaptiveAgentsError, BrainError
 from adaptive_agents.godot import engine
 from adaptive_agents.godot.declare import AnyValue, Exported, Name, NativeObject, Strings, engine_method
 from adaptive_agents.godot.register import new
+from adaptive_agents.godot.start import settle
 
 EXTENSION = "brain"
 
@@ -53,6 +54,7 @@ class AdaptiveBrain(NativeObject, base="Resource", is_reference=True):
             self.error = str(error)
             raise
         self.error = ""
+        settle()  # the first brain has imported onnxruntime
 
 
 class AdaptiveBrainLoader(NativeObject, base="ResourceFormatLoader", is_reference=True):

@@ -140,11 +140,15 @@ class Crowd:
         Raises:
             ObservationError: a size is wrong, or a value is not finite.
         """
-        self.spec.check_observation(observation, self.name, agent.label)
-        self.spec.check_target(target, agent.label)
+        sizes = (self.spec.observation_size,), (self.spec.target_columns,)
+        fits = (observation.shape, target.shape) == sizes and np.isfinite(observation).all()
+        if not fits or self.is_category or not np.isfinite(target).all():
+            # The agent's name, which a message would need, costs more than the check itself.
+            self.spec.check_observation(observation, self.name, agent.label)
+            self.spec.check_target(target, agent.label)
         slots = np.array([self._slot_of[agent]], np.intp)
         nothing = np.full((1, self.spec.target.size), np.nan, np.float32)
-        self._spread(MaturedLabels(tick, slots, observation[None], target[None], nothing))
+        self._remember(MaturedLabels(tick, slots, observation[None], target[None], nothing))
 
     def decide(self, agent: AdaptiveAgent, tick: int) -> None:
         """One agent decides now."""
@@ -167,7 +171,9 @@ class Crowd:
             slots = waiting[measured[1][waiting]]
             labels = self._labels.mature(tick, slots, measured[0][slots])
             if len(labels.slots):
-                self._spread(labels)
+                if self._batch is not None:
+                    self._score(labels)
+                self._remember(labels)
         if len(deciding):
             self._decide(tick, deciding, measured)
 
@@ -203,7 +209,7 @@ class Crowd:
             return
         good = (sizes == size) & np.isfinite(observations).all(axis=1)
         if not good.all():
-            for index in np.flatnonzero(~good & (sizes != FREED)):
+            for index in np.flatnonzero(~good & (sizes != FREED) & (sizes != NO_METHOD)):
                 self._complain_of_observation(slots[index], observations[index], int(sizes[index]))
             slots, observations = slots[good], observations[good]
         if not len(slots):
@@ -238,8 +244,8 @@ class Crowd:
             predictions = predictions[usable] if predictions is not None else None
         self._labels.observe(tick, slots, observations, measured[0][slots], predictions)
 
-    def _spread(self, labels: MaturedLabels) -> None:
-        """Gives labelled observations to the players' memories, the recorders, and the running errors."""
+    def _remember(self, labels: MaturedLabels) -> None:
+        """Gives labelled observations to the players' memories and to the recorders."""
         memories, profiles = self._plan(labels.slots)
         for index, memory in enumerate(memories):
             if memory is None:
@@ -249,8 +255,6 @@ class Crowd:
             else:
                 own = profiles == index
                 memory.support.append(labels.observations[own], labels.targets[own])
-        if self._batch is not None:
-            self._score(labels)
         for recorder, numbers in self._recorders:
             own_numbers = numbers[labels.slots]
             recorded = own_numbers >= 0
@@ -264,6 +268,7 @@ class Crowd:
                 recorder.take(self, part, own_numbers[recorded])
 
     def _score(self, labels: MaturedLabels) -> None:
+        """Tells the agents how well they predicted what is known now."""
         self._errors.update(labels.slots, labels.predictions, labels.targets)
         errors = self._errors.values_of(labels.slots)
         confidences = np.full(len(errors), np.nan)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from adaptive_agents.adaptation import AdaptationSettings, AdaptationWorker, apply, submit_due
 from adaptive_agents.brain import Brain
-from adaptive_agents.errors import AdaptiveAgentsError, BrainError, ProfileError
+from adaptive_agents.errors import AdaptiveAgentsError, BrainError, ObservationError, ProfileError
 from adaptive_agents.godot import engine
 from adaptive_agents.godot.callbacks import new_callable, report
 from adaptive_agents.godot.register import new
@@ -212,6 +212,9 @@ class Hub:
     ) -> None:
         crowd = self.crowd_of(agent)
         if crowd is None:
+            if agent not in self.agents:
+                where = f"{agent.label} cannot learn before it is in the scene tree: add it first"
+                agent.complain("learn", ObservationError(where))
             return
         try:
             crowd.learn(agent, self._tick, observation, target)
