@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -53,50 +54,75 @@ def test_a_damaged_brain(play):
     assert "brain 'res://archer.brain' is damaged or is no brain" in errors_in(log)[0]
 
 
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        (
-            '"player_velocity[2]", "range"',
-            r"expects distance as observation field 3|expects distance .* has range",
-        ),
-        ('"player_velocity[3]", "distance"', r"expects player_velocity\[2\] .* has player_velocity\[3\]"),
-        ('"player_velocity[2]"', r"expects 3 observations .* has 2 observations"),
-    ],
-)
-def test_a_spec_that_does_not_fit_the_brain(play, fields, expected):
-    body = AGENT.replace(
-        "var healthy", f"agent.observation_fields = PackedStringArray([{fields}])\nvar healthy"
-    )
-    log = play(body, allow=["agent Archer"])
-    assert "agent decided false, healthy decided true" in log
-    assert len(errors_in(log)) == 1
-    assert re.search(expected, errors_in(log)[0])
-    assert log.count("Archer failed: ") == 1
+SEVERAL = """
+var agents := {}
+for called: String in NAMES:
+	agents[called] = archer(called)
+	SETTING
+var healthy := archer("Healthy")
+await ticks(30)
+for called: String in NAMES:
+	print("DECIDED ", called, " ", not agents[called].action.is_empty())
+print("healthy decided ", not healthy.action.is_empty())
+"""
 
 
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        (
-            "PackedFloat32Array([1, 2])",
-            r"expects 3 observations \(player_velocity\[2\], distance\), agent Archer gave 2",
-        ),
-        ("PackedFloat32Array([1, 2, 3, 4])", r"expects 3 observations .* agent Archer gave 4"),
-        ("PackedFloat32Array([1, NAN, 3])", r"agent Archer gave nan for player_velocity, value 2 of 2"),
-        ("PackedFloat32Array([1, 2, -INF])", r"agent Archer gave -inf for distance"),
-    ],
-)
-def test_an_observation_that_cannot_be_used(play, answer, expected):
-    archer = ARCHER.replace(
-        "\treturn PackedFloat32Array([cos",
-        f'\tif name == &"Archer":\n\t\treturn {answer}\n\treturn PackedFloat32Array([cos',
+def check_each(log, expected, *, decides=False):
+    """One error and one `failed` for each agent, with the expected words; the healthy one goes on."""
+    assert "healthy decided true" in log
+    errors = errors_in(log)
+    assert len(errors) == len(expected)
+    for name, words in expected.items():
+        assert any(re.search(words, error) for error in errors if f"agent {name}" in error), (words, errors)
+        assert log.count(f"{name} failed: ") == 1
+        assert f"DECIDED {name} {str(decides).lower()}" in log
+
+
+def test_a_spec_that_does_not_fit_the_brain(play):
+    fields = {
+        "Other": (["player_velocity[2]", "range"], "expects distance as observation field 3|has range"),
+        "Wide": (["player_velocity[3]", "distance"], r"expects player_velocity\[2\] .* player_velocity\[3\]"),
+        "Short": (["player_velocity[2]"], "expects 3 observations .* has 2 observations"),
+    }
+    table = json.dumps({name: given for name, (given, _) in fields.items()})
+    setting = f"agents[called].observation_fields = PackedStringArray({table}[called])"
+    body = SEVERAL.replace("NAMES", table).replace("SETTING", setting)
+    log = play(body, allow=["agent (Other|Wide|Short) has"])
+    check_each(log, {name: words for name, (_, words) in fields.items()})
+
+
+def by_name(method, answers):
+    """The archer's script, where one of its methods answers otherwise by the agent's name."""
+    lines = "".join(f'\tif name == &"{name}":\n\t\treturn {answer}\n' for name, answer in answers.items())
+    return re.sub(rf"(func {method}\(\).*\n)", lambda found: found[0] + lines, ARCHER)
+
+
+def test_observations_that_cannot_be_used(play):
+    answers = {
+        "Short": "PackedFloat32Array([1, 2])",
+        "Long": "PackedFloat32Array([1, 2, 3, 4])",
+        "Odd": "PackedFloat32Array([1, NAN, 3])",
+        "Endless": "PackedFloat32Array([1, 2, -INF])",
+    }
+    body = SEVERAL.replace("NAMES", json.dumps(list(answers))).replace("SETTING", "pass")
+    log = play(body, archer=by_name("_observe", answers), allow=["agent (Short|Long|Odd|Endless) gave"])
+    check_each(
+        log,
+        {
+            "Short": r"expects 3 observations \(player_velocity\[2\], distance\), agent Short gave 2",
+            "Long": "expects 3 observations .* agent Long gave 4",
+            "Odd": "agent Odd gave nan for player_velocity, value 2 of 2",
+            "Endless": "agent Endless gave -inf for distance",
+        },
     )
-    log = play(archer=archer, allow=["agent Archer"])
-    assert "agent decided false, healthy decided true" in log
-    assert len(errors_in(log)) == 1
-    assert re.search(expected, errors_in(log)[0])
-    assert log.count("Archer failed: ") == 1
+
+
+def test_measurements_that_cannot_be_used(play):
+    answers = {"Wide": "Vector3.ONE", "Odd": "NAN", "Text": '"left"', "Null": "null"}
+    body = SEVERAL.replace("NAMES", json.dumps(list(answers))).replace("SETTING", "pass")
+    log = play(body, archer=by_name("_measure", answers), allow=["agent (Wide|Odd|Text|Null) gave"])
+    needed = r"target player_displacement\[2\] needs 2 finite numbers from _measure\(\)"
+    check_each(log, dict.fromkeys(answers, needed), decides=True)
 
 
 def test_an_agent_decides_again_once_its_observation_is_good(play):
@@ -107,19 +133,6 @@ def test_an_agent_decides_again_once_its_observation_is_good(play):
     log = play(archer=archer, allow=["agent .* gave 0"])
     assert "agent decided true, healthy decided true" in log
     assert len(errors_in(log)) == 2
-
-
-@pytest.mark.parametrize("answer", ["Vector3.ONE", "NAN", '"left"', "null"])
-def test_a_measurement_that_cannot_be_used(play, answer):
-    archer = ARCHER.replace(
-        "\treturn Vector2(", f'\tif name == &"Archer":\n\t\treturn {answer}\n\treturn Vector2('
-    )
-    log = play(archer=archer, allow=["agent Archer"])
-    assert "agent decided true, healthy decided true" in log, "it cannot learn, but it predicts"
-    assert len(errors_in(log)) == 1
-    assert re.search(
-        r"target player_displacement\[2\] needs 2 finite numbers from _measure\(\)", errors_in(log)[0]
-    )
 
 
 def test_a_session_directory_that_cannot_be_written(play, tmp_path):

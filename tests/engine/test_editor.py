@@ -64,7 +64,6 @@ def test_agents_warn_in_the_scene_tree_and_do_not_run_in_the_editor(make_project
         {"arena.tscn": SCENE, "addons/watch/watch.gd": WATCH, "addons/watch/plugin.cfg": PLUGIN}
     )
     make_tiny_brain(project.path / "archer.brain")
-    run_godot(["--import"], project=project)
     with (project.path / "project.godot").open("a") as settings:
         settings.write('\n[editor_plugins]\n\nenabled=PackedStringArray("res://addons/watch/plugin.cfg")\n')
     log = run_godot(["--editor"], project=project).stdout
