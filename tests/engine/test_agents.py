@@ -197,6 +197,25 @@ print("still ", agent.enabled, " ", AdaptiveAgents.current_profile.examples)
     assert "still true 5" in log
 
 
+def test_nothing_is_decided_or_learned_while_the_game_is_paused(play):
+    log = play(
+        """
+var agent := archer("Archer")
+await ticks(20)
+get_tree().paused = true
+await ticks(1)
+var before: int = AdaptiveAgents.get_statistics().runs
+await ticks(30)
+print("paused ", AdaptiveAgents.get_statistics().runs == before)
+get_tree().paused = false
+await ticks(10)
+print("goes on ", AdaptiveAgents.get_statistics().runs > before)
+"""
+    )
+    assert "paused true" in log
+    assert "goes on true" in log
+
+
 def test_an_agent_may_be_freed_from_inside_a_tick(play):
     log = play(
         """

@@ -98,6 +98,26 @@ await ticks(40)
     assert all(len(np.unique(part.agents)) == 1 for part in examples)
 
 
+def test_a_session_that_grows_too_large_is_finished(make_project, run_godot):
+    body = f"""
+archer("Archer")
+{record()}
+recorder.max_megabytes = 0.004
+for i in 30:
+	await ticks(10)
+	OS.delay_msec(100)
+print("recording ", recorder.recording)
+"""
+    project = make_project({"archer.gd": ARCHER, "main.gd": main(body)})
+    make_tiny_brain(project.path / "archer.brain")
+    run = run_godot(["--fixed-fps", "60", "main.tscn"], project=project)
+    assert "recording false" in run.stdout
+    assert run.stderr.count("has reached 0.004 MB (max_megabytes): recording stops") == 1
+    (path,) = sessions_of(project)
+    assert f"saved {path}" in run.stdout
+    assert 4000 < path.stat().st_size < 20000
+
+
 def test_a_killed_game_loses_a_few_seconds_at_most(make_project, godot):
     body = f"""
 var agent := archer("Archer")

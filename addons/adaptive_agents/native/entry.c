@@ -73,7 +73,7 @@ static void no_level(void *userdata, GDExtensionInitializationLevel level) {
 static void report(const char *reason) {
 	static char text[PATH_SIZE * 3];
 	snprintf(text, sizeof text, "Adaptive Agents is switched off and its agents stay idle: %s\n%s", reason, WHAT_TO_DO);
-	print_error("Adaptive Agents could not start Python.", text, __func__, __FILE__, __LINE__, 1);
+	print_error("Adaptive Agents could not start Python.", text, "adaptive_agents_entry", "addons/adaptive_agents/native/entry.c", __LINE__, 1);
 }
 
 static int file_exists(const char *path) {

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from adaptive_agents.brain import Brain
 from adaptive_agents.decisions import DecisionBatch
 from adaptive_agents.errors import ObservationError
+from adaptive_agents.godot.callbacks import report
 from adaptive_agents.godot.rows import FREED, NO_METHOD, NOT_NUMBERS, AgentRows
 from adaptive_agents.labels import MaturedLabels, PendingLabels
 from adaptive_agents.prediction_error import RunningPredictionError
@@ -259,13 +260,19 @@ class Crowd:
             own_numbers = numbers[labels.slots]
             recorded = own_numbers >= 0
             if recorded.all():
-                recorder.take(self, labels, own_numbers)
+                self._record(recorder, labels, own_numbers)
             elif recorded.any():
                 part = MaturedLabels(
                     labels.tick, labels.slots[recorded], labels.observations[recorded],
                     labels.targets[recorded], labels.predictions[recorded],
                 )  # fmt: skip
-                recorder.take(self, part, own_numbers[recorded])
+                self._record(recorder, part, own_numbers[recorded])
+
+    def _record(self, recorder: SessionRecorder, labels: MaturedLabels, numbers: NDArray[np.int32]) -> None:
+        try:
+            recorder.take(self, labels, numbers)
+        except Exception as error:  # noqa: BLE001 - a recorder that fails must not stop the agents
+            report(error, "SessionRecorder", recorder)
 
     def _score(self, labels: MaturedLabels) -> None:
         """Tells the agents how well they predicted what is known now."""

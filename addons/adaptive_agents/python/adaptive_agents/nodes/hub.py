@@ -52,6 +52,7 @@ class Hub:
         self._crowd_of: dict[AdaptiveAgent, Crowd] = {}
         self._tick = 0
         self._is_connected = False
+        self._tree: Any = None
         self._adaptations = 0
         self._rejected = 0
         self._runs_before = 0
@@ -89,8 +90,10 @@ class Hub:
             name = engine.call(settings, "get_setting", "application/config/name", "")
             version = engine.call(settings, "get_setting", "application/config/version", "")
             self.game_build = f"{name} {version}".strip()
-            tree = engine.call(node, "get_tree")
-            engine.call(tree, "connect", "physics_frame", new_callable("AdaptiveAgents (tick)", self.tick))
+            self._tree = engine.call(node, "get_tree")
+            engine.call(
+                self._tree, "connect", "physics_frame", new_callable("AdaptiveAgents (tick)", self.tick)
+            )
         return True
 
     def _forget(self, agent: AdaptiveAgent) -> None:
@@ -105,6 +108,8 @@ class Hub:
         """One physics tick. Called by the engine before the nodes' own _physics_process."""
         began = time.perf_counter_ns()
         self._take_over()
+        if engine.call(self._tree, "is_paused"):
+            return  # nothing moves: a horizon that reached across the pause would be learned wrongly
         if self.changed:
             self._arrange()
         for crowd in list(self._crowds.values()):
@@ -274,6 +279,7 @@ class Hub:
         self.recorders.clear()
         self._crowds.clear()
         self._crowd_of.clear()
+        self._tree = None
 
 
 hub = Hub()

@@ -107,6 +107,12 @@ class SessionRecorder(NativeObject, base="Node"):
 
     # ---- for the tick
 
+    def fail(self, message: str) -> None:
+        """After an exception in one of its callbacks: nothing more is recorded."""
+        if not self.gave_up:
+            self.gave_up = True
+            self.recording = False
+
     def take(self, crowd: Crowd, labels: MaturedLabels, numbers: object) -> None:
         """Records labelled observations of agents; `numbers` are the agents' numbers in this session."""
         if self.first_tick is None:
