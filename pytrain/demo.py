@@ -45,7 +45,7 @@ class DemoSettings:
     """Folder for everything that the demo makes; what an earlier demo left there is replaced."""
     train_players: int = 192
     """Players that are learnt from."""
-    validation_players: int = 48
+    validation_players: int = 32
     """Players on whom every method's settings are chosen."""
     test_players: int = 64
     """Players on whom everything is measured."""
