@@ -73,9 +73,8 @@ def run(settings: RecordSettings) -> None:
         sessions = record([settings], progress)
     megabytes = sum(session.stat().st_size for session in sessions) / 1e6
     results.print(f"{len(sessions)} sessions, {megabytes:.1f} MB, in {settings.out}", markup=False)
-    messages.print(
-        f"[dim]next: pytrain inspect {sessions[0]}, or pytrain train {settings.out} --out archer.brain[/]"
-    )
+    next_step = f"next: pytrain inspect {sessions[0]}, or pytrain train {settings.out} --out archer.brain"
+    messages.print(next_step, style="dim", markup=False, soft_wrap=True)
 
 
 def _prepare(folder: Path) -> None:

@@ -5,12 +5,16 @@ extends Node
 ## godot --headless --path . --fixed-fps 60 res://demo_game/simulation.tscn -- \
 ##     population=meta-train from=0 to=64 seconds=60 aim=linear record=build/sessions
 ## [/codeblock]
-## The words are explained in [SimulationOptions]. Prints a line [code]PROGRESS done total[/code]
-## for every finished player; exits with 0, or with 2 and one line on what was wrong.
+## The words are explained in [SimulationOptions]. Now and then it prints a line
+## [code]PROGRESS done total[/code], in seconds of play; it exits with 0, or with 2 and one line
+## on what was wrong.
+
+const PROGRESS_EVERY_TICKS := 60
 
 var _options: SimulationOptions
 var _running: Array[SimulatedSession] = []
 var _next_number := 0
+var _ticks_played := 0
 var _results: Array[Dictionary] = []
 
 
@@ -27,6 +31,9 @@ func _ready() -> void:
 
 
 func _physics_process(_delta: float) -> void:
+	_ticks_played += _running.size()
+	if Engine.get_physics_frames() % PROGRESS_EVERY_TICKS == 0:
+		_print_progress()
 	for session: SimulatedSession in _running.duplicate():
 		if session.advance():
 			_finish(session)
@@ -46,9 +53,13 @@ func _finish(session: SimulatedSession) -> void:
 	_running.erase(session)
 	_results.append(session.finish())
 	session.queue_free()
-	print("PROGRESS %d %d" % [_results.size(), _options.to - _options.from])
 	if _next_number < _options.to:
 		_start_next()
+
+
+func _print_progress() -> void:
+	var total := (_options.to - _options.from) * _options.seconds
+	print("PROGRESS %d %d" % [_ticks_played * Arena.TICK_SEC, total])
 
 
 func _write_results() -> String:
