@@ -6,8 +6,9 @@ of steps, size of the support set): for every algorithm on the same grid, by the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 import torch
@@ -20,11 +21,13 @@ from pytrain.models import Model, Params
 from pytrain.progress import Progress, ProgressCallback, silent
 from pytrain.tasks import Batch, newest_known, observed_between
 
-INNER_LRS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
+INNER_LRS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 STEP_COUNTS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100)
 SUPPORT_SIZES = (128, 256, 512, 1024)
+SEARCH_PLAYERS = 24  # enough to tell settings apart; what is reported is measured on all
 FIRST_SUPPORT_SIZE = 256
 QUERY_SIZE = 256
+GIVE_UP = 1.05  # more steps are not tried once they raised the error to this many times the best
 WORTH_PAYING_FOR = 0.005  # a costlier setting has to lower the error by this part of it
 RADIUS_MARGIN = 3.0  # how much further than any meta-validation player a real one may adapt
 
@@ -37,7 +40,7 @@ class Adaptation:
     num_inner_steps: int
     support_size: int
     error: float  # after adaptation
-    distance: float  # the largest L2 distance of adapted from initial parameters
+    distance: float  # the largest L2 distance of adapted from initial parameters, over the players
 
     @property
     def cost(self) -> int:
@@ -66,14 +69,16 @@ class Validation:
             )
         everything = observed_between(players, self._who, self._cut, players.last_ticks + 1)
         self._query = _thinned(everything, QUERY_SIZE)
+        self._search = torch.randperm(len(players), generator=torch.Generator().manual_seed(0))[
+            :SEARCH_PLAYERS
+        ]
 
     def error(
         self, model: Model, params: Params, inner_lr: float, num_inner_steps: int, support_size: int
     ) -> float:
         """Mean over the players of the error after that many steps; 0 steps is no adaptation."""
-        support = self._support(model, support_size)
-        start = for_each_task(params, len(self._players))
-        return self._error(model, adapt(model, start, repeat(support, num_inner_steps), inner_lr))
+        adapted = self._adapted(model, params, inner_lr, num_inner_steps, support_size)
+        return self._error(model, adapted, self._who)
 
     def choose_adaptation(
         self, model: Model, params: Params, progress: ProgressCallback = silent
@@ -92,7 +97,8 @@ class Validation:
             for inner_lr in inner_lrs:
                 tried.extend(self._along(model, params, inner_lr, support_size))
                 done += 1
-                progress(Progress("choose adaptation", done, total, {"error": min(tried, key=_error).error}))
+                scores = {"error": min(tried, key=_error).error} if tried else {}
+                progress(Progress("choose adaptation", done, total, scores))
 
         try_all(INNER_LRS, FIRST_SUPPORT_SIZE)
         if not tried:
@@ -104,30 +110,45 @@ class Validation:
             try_all(INNER_LRS[max(0, best - 1) : best + 2], size)
         good_enough = min(tried, key=_error).error * (1 + WORTH_PAYING_FOR)
         progress(Progress("choose adaptation", total, total, {"error": good_enough}))
-        return min((each for each in tried if each.error <= good_enough), key=lambda each: each.cost)
+        chosen = min((each for each in tried if each.error <= good_enough), key=lambda each: each.cost)
+        return self._measured_on_all(model, params, chosen)
 
     def _along(
         self, model: Model, params: Params, inner_lr: float, support_size: int
     ) -> Iterator[Adaptation]:
         """The settings met on the way to the largest number of steps; ends early where it only gets worse."""
-        support = self._support(model, support_size)
-        best = float("inf")
-        for step, adapted, distance in _trajectory(model, params, support, inner_lr):
+        support = self._support(model, support_size, self._search)
+        adapted = for_each_task(params, len(self._search))
+        best = math.inf
+        for step in range(1, STEP_COUNTS[-1] + 1):
+            adapted = inner_step(model, adapted, support, inner_lr).params
             if step in STEP_COUNTS:
-                error = self._error(model, adapted)
-                if not error < 1.2 * best:  # also ends at NaN
+                error = self._error(model, adapted, self._search)
+                if not error < GIVE_UP * best:  # also ends at NaN
                     return
                 best = min(best, error)
-                yield Adaptation(inner_lr, step, support_size, error, float(distance.max()))
-            if step == STEP_COUNTS[-1]:
-                return
+                yield Adaptation(inner_lr, step, support_size, error, 0.0)
 
-    def _support(self, model: Model, size: int) -> Batch:
-        return model.prepared(newest_known(self._players, self._who, self._cut, size))
+    def _measured_on_all(self, model: Model, params: Params, chosen: Adaptation) -> Adaptation:
+        adapted = self._adapted(model, params, chosen.inner_lr, chosen.num_inner_steps, chosen.support_size)
+        moved = torch.cat([(adapted[name] - start).flatten(1) for name, start in params.items()], dim=1)
+        error = self._error(model, adapted, self._who)
+        return replace(chosen, error=error, distance=float(moved.norm(dim=1).max()))
 
-    def _error(self, model: Model, params: Params) -> float:
-        predictions = model.predict(params, self._query.observations)
-        return float(mean_errors(model, predictions, self._query).mean())
+    def _adapted(
+        self, model: Model, params: Params, inner_lr: float, num_inner_steps: int, support_size: int
+    ) -> Params:
+        support = self._support(model, support_size, self._who)
+        start = for_each_task(params, len(self._who))
+        return adapt(model, start, repeat(support, num_inner_steps), inner_lr)
+
+    def _support(self, model: Model, size: int, who: Tensor) -> Batch:
+        return model.prepared(newest_known(self._players, who, self._cut[who], size))
+
+    def _error(self, model: Model, params: Params, who: Tensor) -> float:
+        columns = (self._query.observations, self._query.targets, self._query.weights)
+        query = Batch(*(column[who] for column in columns))
+        return float(mean_errors(model, model.predict(params, query.observations), query).mean())
 
 
 def mean_errors(model: Model, predictions: Tensor, query: Batch) -> Tensor:
@@ -141,19 +162,6 @@ def mean_errors(model: Model, predictions: Tensor, query: Batch) -> Tensor:
 
 def _error(adaptation: Adaptation) -> float:
     return adaptation.error
-
-
-def _trajectory(
-    model: Model, params: Params, support: Batch, inner_lr: float
-) -> Iterator[tuple[int, Params, Tensor]]:
-    """Step, adapted parameters, their distance from the initial ones `(tasks,)`; from step 0 on, endless."""
-    start = for_each_task(params, len(support.weights))
-    adapted, step = start, 0
-    while True:
-        moved = [(adapted[name] - start[name]).flatten(1) for name in start]
-        yield step, adapted, torch.cat(moved, dim=1).norm(dim=1)
-        adapted = inner_step(model, adapted, support, inner_lr).params
-        step += 1
 
 
 def _thinned(batch: Batch, size: int) -> Batch:
