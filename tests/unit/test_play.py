@@ -14,7 +14,9 @@ from pytrain.intervals import mean_with_interval
 from pytrain.play import CONDITIONS, PlaySettings, play, read_results
 from pytrain.simulation import Players, Simulation
 
-ENGINE = f"""#!{sys.executable}
+# Started through sh: a first line that names Python breaks where its path has a space.
+ENGINE = f"""#!/bin/sh
+'''exec' "{sys.executable}" "$0" "$@" #'''
 import json, sys
 if "--version" in sys.argv:
     print("4.6.3.stable"); sys.exit()
