@@ -6,7 +6,7 @@ import math
 
 from rich.box import SIMPLE
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from pytrain.targets import Figures, Target, estimate
@@ -48,8 +48,8 @@ def prediction_table(figures: Figures, title: str) -> RenderableType:
 
 def play_table(figures: Figures) -> RenderableType:
     """Hit rate per condition, and what adaptation gains over it."""
-    table = Table("aimed by", box=SIMPLE)
-    for heading in ("hits per shot", "95 % interval", "adapting hits", "95 % interval"):
+    table = Table(Column("aimed by", no_wrap=True), box=SIMPLE)
+    for heading in ("hits", "95 % interval", "adapting hits", "95 % interval"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, label in CONDITION_NAMES.items():
         rate = estimate(figures["methods"][name]["hit_rate"])
@@ -58,7 +58,7 @@ def play_table(figures: Figures) -> RenderableType:
             gain = estimate(figures["paired_ratio"][f"adapting/{name}"])
             cells = [f"× {gain.mean:.2f}", f"{gain.low:.2f} – {gain.high:.2f}"]
         table.add_row(label, f"{rate.mean:.1%}", f"{rate.low:.1%} – {rate.high:.1%}", *cells)
-    return _titled(f"In play, {figures['players']} players", table)
+    return _titled(f"In play, {figures['players']} players: hits per shot", table)
 
 
 def engine_table(figures: Figures) -> RenderableType:

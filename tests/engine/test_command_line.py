@@ -63,7 +63,7 @@ def test_a_small_demo_goes_all_the_way_to_a_report(pytrain: Pytrain, tmp_path: P
     assert "</html>" in (out / "report.html").read_text(encoding="utf-8")
     for heading in (
         "Prediction after 20 s of play, 4 new players",
-        "In play, 4 players",
+        "In play, 4 players: hits per shot",
         "What it had to show",
     ):
         assert heading in shown
