@@ -1,12 +1,16 @@
-"""Training end to end on sinusoid players: what adapts is better, seeds repeat, and bad input is named."""
+"""Training end to end on sinusoid players: what adapts is better, seeds repeat, and bad input is named.
+
+A small network and a few hundred meta steps already tell the methods apart on these players; how much
+adaptation gains in the game is measured by `pytrain demo`.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,8 +19,9 @@ import torch
 from adaptive_agents.brain import Brain
 from adaptive_agents.session import SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target
+from pytrain import export, validation
 from pytrain import train as training
-from pytrain import validation
+from pytrain.console import PROGRESS_VARIABLE
 from pytrain.dataset import player_hash
 from pytrain.errors import PytrainError
 from pytrain.evaluate import evaluate
@@ -24,19 +29,20 @@ from pytrain.models import MLP, Model, Normalisation
 from pytrain.settings import ALGORITHMS, DEFAULTS, TrainSettings
 from pytrain.train import command_line, train
 from pytrain.validation import Validation
+from tests.shared_trace import TracedOnce
 from tests.synthetic_players import HORIZON_TICKS, make_players, write_sessions
 
 QUICK = {
-    "hidden_sizes": (40, 40),
+    "hidden_sizes": (32, 32),
     "meta_batch_size": 8,
     "support_size": 200,
     "inner_batch_size": 32,
     "validations": 2,
 }
 TRAINED = {
-    "pooled": {"meta_steps": 600},
-    "reptile": {"meta_steps": 1000, "num_inner_steps": 8, "inner_lr": 0.1},
-    "maml": {"meta_steps": 500, "num_inner_steps": 5, "inner_lr": 0.1},
+    "pooled": {"meta_steps": 200},
+    "reptile": {"meta_steps": 400, "num_inner_steps": 8, "inner_lr": 0.2},
+    "maml": {"meta_steps": 250, "num_inner_steps": 3, "inner_lr": 0.2, "meta_lr": 0.01},
 }
 
 
@@ -50,13 +56,21 @@ def small_grid():
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def traced_once():
+    """Brains of one shape share a trace of it, which takes longer than their training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "trace_graphs", TracedOnce())
+        yield
+
+
 @pytest.fixture(scope="module")
 def sessions(tmp_path_factory) -> Path:
     """Folders `train`, `validation` and `test` of different players."""
     folder = tmp_path_factory.mktemp("sessions")
-    write_sessions(folder / "train", range(60))
+    write_sessions(folder / "train", range(40))
     write_sessions(folder / "validation", range(60, 76))
-    write_sessions(folder / "test", range(100, 116))
+    write_sessions(folder / "test", range(100, 132))
     return folder
 
 
@@ -101,9 +115,9 @@ def test_a_brain_tells_what_it_was_made_of(brains, sessions):
     brain = brains["maml"]
     assert brain.algorithm == "maml"
     assert brain.spec.observation == (Field("x"), Field("distraction", 2))
-    assert brain.model["hidden_sizes"] == [40, 40]
-    assert brain.training["players"] == 60
-    assert brain.training["examples"] == 60 * 600
+    assert brain.model["hidden_sizes"] == [32, 32]
+    assert brain.training["players"] == 40
+    assert brain.training["examples"] == 40 * 600
     assert player_hash("player-0") in brain.training["player_ids_sha256"]
     assert player_hash("player-60") in brain.training["player_ids_sha256"]
     assert player_hash("player-100") not in brain.training["player_ids_sha256"]
@@ -118,10 +132,10 @@ def test_a_brain_tells_what_it_was_made_of(brains, sessions):
 @pytest.mark.slow
 def test_a_category_is_learned_end_to_end(tmp_path):
     folder = tmp_path / "sessions"
-    for name, players in (("train", range(40)), ("validation", range(40, 52)), ("test", range(60, 76))):
+    for name, players in (("train", range(30)), ("validation", range(40, 52)), ("test", range(60, 76))):
         write_sessions(folder / name, players, "category")
-    chosen = settings(folder, tmp_path / "level.brain", meta_steps=200, num_inner_steps=5, inner_lr=0.3)
-    train(chosen)
+    quick = {"meta_steps": 120, "num_inner_steps": 5, "inner_lr": 0.5, "meta_lr": 0.01}
+    train(settings(folder, tmp_path / "level.brain", **quick))
     result = evaluate({"maml": Brain.open(tmp_path / "level.brain")}, [folder / "test"])
     curve = result.methods["maml"]
     assert result.unit == "1 - accuracy"
@@ -142,7 +156,7 @@ def test_one_seed_gives_one_model(sessions, tmp_path, no_export, algorithm):
 
 def test_scratch_keeps_its_random_initialisation(sessions, tmp_path, no_export):
     train(settings(sessions, tmp_path / "a.brain", algorithm="scratch", seed=5))
-    fresh = MLP(3, (40, 40), 1).init_params(torch.Generator().manual_seed(5))
+    fresh = MLP(3, (32, 32), 1).init_params(torch.Generator().manual_seed(5))
     assert torch.equal(no_export["params"]["layer2.weight"], fresh["layer2.weight"])
 
 
@@ -160,8 +174,8 @@ def test_the_best_model_on_meta_validation_is_kept(sessions, tmp_path, no_export
 def test_without_validation_sessions_some_players_are_kept_for_it(sessions, tmp_path, no_export):
     chosen = settings(sessions, tmp_path / "a.brain", validation_sessions=(), validation_fraction=0.25)
     result = train(chosen)
-    assert (result.players, result.validation_players) == (45, 15)
-    assert len(no_export["training"]["player_ids_sha256"]) == 60
+    assert (result.players, result.validation_players) == (30, 10)
+    assert len(no_export["training"]["player_ids_sha256"]) == 40
 
 
 def test_progress_is_told_for_every_stage(sessions, tmp_path, no_export):
@@ -219,13 +233,20 @@ def test_a_training_that_diverges_says_which_step_sizes_to_lower(sessions, tmp_p
 def test_a_killed_training_leaves_the_old_brain(sessions, tmp_path):
     out = tmp_path / "archer.brain"
     out.write_bytes(b"the brain of yesterday")
-    words = command_line(settings(sessions, out, meta_steps=100_000)).split()
-    process = subprocess.Popen([sys.executable, "-m", *words], stderr=subprocess.DEVNULL)
-    time.sleep(8.0)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    words = command_line(settings(sessions, out, meta_steps=20_000)).split()
+    environment = os.environ | {PROGRESS_VARIABLE: "lines"}
+    with subprocess.Popen([sys.executable, "-m", *words], stderr=subprocess.PIPE, env=environment) as process:
+        assert any(is_in_training(line) for line in process.stderr)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
     assert out.read_bytes() == b"the brain of yesterday"
     assert [each.name for each in tmp_path.iterdir()] == ["archer.brain"]
+
+
+def is_in_training(line: bytes) -> bool:
+    """Whether the sessions were read already: they are 30 of the 1000 parts of the way."""
+    words = line.split()
+    return words[:1] == [b"PROGRESS"] and int(words[1]) > 30
 
 
 def test_the_command_in_the_manifest_names_what_differs_from_the_defaults(tmp_path):
