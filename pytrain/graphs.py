@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -28,6 +28,7 @@ from pytrain.models import Model, Params, load_model
 from pytrain.tasks import Batch
 
 DOMAIN = "adaptive_agents"
+STEP_SIZE = "step_size."
 EXAMPLES = ("observations", "targets", "weights")
 
 
@@ -91,6 +92,7 @@ def adapt(model: Model, params: Params) -> onnx.ModelProto:
     """
     prepared, step = _trace_prepared(model), _trace_step(model, params)
     names = list(params)
+    step_sizes = _named_step_sizes(model)
     now = {name: f"now.{name}" for name in names}
     after = {name: f"after.{name}" for name in names}
     adapted = {name: f"adapted.{name}" for name in names}
@@ -99,13 +101,15 @@ def adapt(model: Model, params: Params) -> onnx.ModelProto:
 
     def only_loss(values: list[str], output: str) -> onnx.NodeProto:
         unused = [""] * len(names)
-        return helper.make_node("inner_step", [*values, *ready, "inner_lr"], [*unused, output], domain=DOMAIN)
+        return helper.make_node(
+            "inner_step", [*values, *ready, "inner_lr", *step_sizes], [*unused, output], domain=DOMAIN
+        )
 
     loop_body = helper.make_graph(
         [
             helper.make_node(
                 "inner_step",
-                [*now.values(), *ready, "inner_lr"],
+                [*now.values(), *ready, "inner_lr", *step_sizes],
                 [*after.values(), "loss_of_step"],
                 domain=DOMAIN,
             ),
@@ -144,6 +148,7 @@ def adapt(model: Model, params: Params) -> onnx.ModelProto:
             _float_values("loss_before", "profiles"),
             _float_values("loss_after", "profiles"),
         ],
+        initializer=[numpy_helper.from_array(value.numpy(), name) for name, value in step_sizes.items()],
     )
     whole = helper.make_model(
         graph,
@@ -174,12 +179,21 @@ def _trace_prepared(model: Model) -> Trace:
 
 def _trace_step(model: Model, params: Params) -> Trace:
     def step(*values: Tensor) -> tuple[Tensor, ...]:
-        *values_before, inner_lr = values
-        support = Batch(*values_before[len(params) :])
-        stepped, losses = inner_step(model, dict(zip(params, values_before, strict=False)), support, inner_lr)
+        given = dict(zip(inputs, values, strict=True))
+        before = {name: given[name] for name in params}
+        support = Batch(*(given[name] for name in EXAMPLES))
+        step_sizes = {name: given[STEP_SIZE + name] for name in model.step_sizes or ()}
+        stepped, losses = inner_step(
+            replace(model, step_sizes=step_sizes or None), before, support, given["inner_lr"]
+        )
         return (*stepped.values(), losses)
 
-    inputs = _one_set_each(params) | _prepared_support(model) | {"inner_lr": torch.tensor(0.1)}
+    inputs = (
+        _one_set_each(params)
+        | _prepared_support(model)
+        | {"inner_lr": torch.tensor(0.1)}
+        | _named_step_sizes(model)
+    )
     # make_fx first: the exporter does not see through autograd. Symbolic: otherwise all axes are frozen.
     return _trace(
         make_fx(step, tracing_mode="symbolic")(*inputs.values()),
@@ -230,6 +244,11 @@ class _AsModule(torch.nn.Module):
 def _one_set_each(params: Params) -> Params:
     """Example parameters with a leading axis (of 2, which the exporter does not take for a constant)."""
     return {name: value.clone() for name, value in for_each_task(params, 2).items()}
+
+
+def _named_step_sizes(model: Model) -> dict[str, Tensor]:
+    """The model's step sizes, if it has any, by their names in the graph that adapts."""
+    return {STEP_SIZE + name: value for name, value in (model.step_sizes or {}).items()}
 
 
 def _prepared_support(model: Model) -> dict[str, Tensor]:

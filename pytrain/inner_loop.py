@@ -31,14 +31,18 @@ def inner_step(
 ) -> InnerStep:
     """One step of gradient descent in every task; parameters `(tasks, *shape)`, a prepared support set.
 
-    With `second_order` the step can itself be differentiated; otherwise it forgets where it came from.
+    The step is inner_lr, times the model's own factor for each weight where step sizes were learned. With
+    `second_order` the step can itself be differentiated; otherwise it forgets where it came from.
     """
     if not second_order:
         params = differentiable(params)
     losses = model.losses(params, support)
     gradients = gradients_of(losses.sum(), params, second_order=second_order)
     with torch.set_grad_enabled(second_order):
-        stepped = {name: param - inner_lr * gradients[name] for name, param in params.items()}
+        steps = {name: inner_lr * gradient for name, gradient in gradients.items()}
+        if model.step_sizes is not None:
+            steps = {name: step * model.step_sizes[name] for name, step in steps.items()}
+        stepped = {name: param - steps[name] for name, param in params.items()}
     return InnerStep(stepped, losses)
 
 

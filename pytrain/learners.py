@@ -15,10 +15,13 @@ from torch import Tensor
 from pytrain import fomaml, maml, pooled, reptile
 from pytrain.models import Model, Params
 from pytrain.settings import Algorithm, MetaTraining
+from pytrain.step_sizes import PREFIX
 from pytrain.tasks import Tasks, TaskSampler
 
+STEP_SIZES_LEARN_FASTER = 3.0  # they are logarithms: what counts is by how many times they change
+
 MetaGradient = Callable[[Params], tuple[Params, Tensor]]
-"""From the initialisation to the meta-gradient and the loss it was taken of."""
+"""From the meta-parameters to their meta-gradient and the loss it was taken of."""
 
 
 def meta_gradient_of(
@@ -37,11 +40,11 @@ def meta_gradient_of(
         )
         return Tasks(tuple(map(model.prepared, tasks.supports)), model.prepared(tasks.query))
 
-    def of_maml(init_params: Params) -> tuple[Params, Tensor]:
-        return maml.meta_gradient(model, init_params, draw_tasks(), inner_lr)
+    def of_maml(meta_params: Params) -> tuple[Params, Tensor]:
+        return maml.meta_gradient(model, meta_params, draw_tasks(), inner_lr)
 
-    def of_fomaml(init_params: Params) -> tuple[Params, Tensor]:
-        return fomaml.meta_gradient(model, init_params, draw_tasks(), inner_lr)
+    def of_fomaml(meta_params: Params) -> tuple[Params, Tensor]:
+        return fomaml.meta_gradient(model, meta_params, draw_tasks(), inner_lr)
 
     def of_reptile(init_params: Params) -> tuple[Params, Tensor]:
         batches = sampler.minibatches(
@@ -68,9 +71,14 @@ def meta_gradient_of(
 
 
 def outer_optimiser(
-    algorithm: Algorithm, init_params: Params, settings: MetaTraining
+    algorithm: Algorithm, meta_params: Params, settings: MetaTraining
 ) -> torch.optim.Optimizer:
     """Adam for true gradients; for Reptile a plain step towards the adapted weights."""
     if algorithm == "reptile":
-        return torch.optim.SGD(init_params.values(), lr=settings.meta_step_size)
-    return torch.optim.Adam(init_params.values(), lr=settings.meta_lr, fused=True)
+        return torch.optim.SGD(meta_params.values(), lr=settings.meta_step_size)
+    step_sizes = [value for name, value in meta_params.items() if name.startswith(PREFIX)]
+    weights = [value for name, value in meta_params.items() if not name.startswith(PREFIX)]
+    groups = [{"params": weights, "lr": settings.meta_lr}]
+    if step_sizes:
+        groups.append({"params": step_sizes, "lr": STEP_SIZES_LEARN_FASTER * settings.meta_lr})
+    return torch.optim.Adam(groups, fused=True)

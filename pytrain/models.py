@@ -26,6 +26,8 @@ from pytrain.tasks import Batch
 
 Params = dict[str, Tensor]
 
+SMALL_ERROR = 0.3  # standard deviations; below it an error's square counts, above it its length
+
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
@@ -125,6 +127,7 @@ class Model:
     network: Network
     target: Target
     normalisation: Normalisation
+    step_sizes: Params | None = None  # each weight's own factor of inner_lr, where a learner learned them
 
     def normalised(self, observations: Tensor) -> Tensor:
         """Observations as the network takes them."""
@@ -150,14 +153,15 @@ class Model:
     def losses(self, params: Params, batch: Batch) -> Tensor:
         """Weighted mean loss of each task `(tasks,)` on a prepared batch; 0 for a task without examples.
 
-        A vector: the length of the normalised error, rounded to a parabola at zero (pseudo-Huber: smooth,
-        so that MAML may differentiate it twice). A category: cross-entropy.
+        A vector: the length of the normalised error, rounded to a parabola at zero (pseudo-Huber: smooth, so
+        that MAML may differentiate it twice). A category: cross-entropy.
         """
         outputs = self.network(params, batch.observations)
         if self.target.kind == "category":
             each = -(batch.targets * torch.log_softmax(outputs, dim=-1)).sum(-1)
         else:
-            each = ((outputs - batch.targets).square().sum(-1) + 1).sqrt() - 1
+            squared = (outputs - batch.targets).square().sum(-1)
+            each = (squared + SMALL_ERROR**2).sqrt() - SMALL_ERROR
         return (each * batch.weights).sum(-1) / batch.weights.sum(-1).clamp(min=1e-6)
 
 
@@ -166,6 +170,7 @@ def save_model(path: Path, model: Model, params: Params) -> None:
     description = {"network": model.network.describe(), "target": asdict(model.target)}
     arrays = {f"normalisation.{name}": value.numpy() for name, value in vars(model.normalisation).items()}
     arrays |= {f"params.{name}": value.numpy() for name, value in params.items()}
+    arrays |= {f"step_sizes.{name}": value.numpy() for name, value in (model.step_sizes or {}).items()}
     np.savez(path, allow_pickle=False, description=np.array(json.dumps(description)), **arrays)
 
 
@@ -175,7 +180,12 @@ def load_model(path: Path) -> tuple[Model, Params]:
         description = json.loads(str(stored["description"]))
         arrays = {name: torch.from_numpy(stored[name]) for name in stored.files if name != "description"}
     normalisation = Normalisation(**_of_prefix(arrays, "normalisation."))
-    model = Model(network_from(description["network"]), Target(**description["target"]), normalisation)
+    model = Model(
+        network=network_from(description["network"]),
+        target=Target(**description["target"]),
+        normalisation=normalisation,
+        step_sizes=_of_prefix(arrays, "step_sizes.") or None,
+    )
     return model, _of_prefix(arrays, "params.")
 
 

@@ -20,22 +20,23 @@ Activation = Literal["tanh", "relu", "elu"]
 class MetaTraining:
     """What an algorithm's meta step takes; see the fields of the same names in `TrainSettings`."""
 
-    inner_lr: float = 0.1
+    inner_lr: float = 0.2
     num_inner_steps: int = 5
     support_size: int = 800
     inner_batch_size: int = 64
     query_size: int = 64
     meta_batch_size: int = 16
-    meta_steps: int = 1000
-    meta_lr: float = 3e-3
+    meta_steps: int = 1500
+    meta_lr: float = 6e-3
     meta_step_size: float = 1.0
+    learn_step_sizes: bool = False
 
 
 DEFAULTS: dict[Algorithm, MetaTraining] = {
-    "maml": MetaTraining(),
-    "fomaml": MetaTraining(meta_steps=2000),
-    "reptile": MetaTraining(num_inner_steps=8, inner_batch_size=32, meta_batch_size=8, meta_steps=3000),
-    "pooled": MetaTraining(meta_steps=6000),
+    "maml": MetaTraining(learn_step_sizes=True),
+    "fomaml": MetaTraining(num_inner_steps=10, learn_step_sizes=True),
+    "reptile": MetaTraining(num_inner_steps=20, meta_batch_size=8),
+    "pooled": MetaTraining(meta_steps=6000, meta_lr=3e-3),
     "scratch": MetaTraining(meta_steps=0),
 }
 """Chosen on meta-validation players of the demo game, at about the same time of training for each."""
@@ -56,9 +57,9 @@ class TrainSettings:
     validation_fraction: float = 0.2
     """The part of the players kept for meta-validation."""
 
-    hidden_sizes: tuple[int, ...] = (64, 64)
+    hidden_sizes: tuple[int, ...] = (64, 64, 64)
     """Units of each hidden layer."""
-    activation: Activation = "tanh"
+    activation: Activation = "relu"
     """Activation of the hidden layers."""
 
     inner_lr: float | None = None
@@ -86,6 +87,8 @@ class TrainSettings:
     """Step size of the outer optimiser (Adam, annealed to 0)."""
     meta_step_size: float | None = None
     """Reptile's step towards the adapted weights (annealed to 0)."""
+    learn_step_sizes: bool | None = None
+    """Whether maml and fomaml also learn how far each weight moves in an inner step (Meta-SGD)."""
 
     validations: int = 10
     """How often to measure on the meta-validation players; the best model is kept."""

@@ -24,6 +24,7 @@ from pytrain.learners import meta_gradient_of, outer_optimiser
 from pytrain.models import MLP, Model, Normalisation, Params
 from pytrain.progress import Progress, ProgressCallback, silent
 from pytrain.settings import MetaTraining, TrainSettings
+from pytrain.step_sizes import split, with_step_sizes
 from pytrain.tasks import Cuts, TaskSampler
 from pytrain.validation import Adaptation, Validation
 
@@ -66,7 +67,7 @@ def train(settings: TrainSettings, progress: ProgressCallback = silent) -> Train
     model = Model(network, spec.target, Normalisation.of(players))
     validation = Validation(validation_players, settings.adapt_at_sec)
 
-    params = _meta_train(settings, model, players, validation, progress)
+    model, params = _meta_train(settings, model, players, validation, progress)
     adaptation = validation.choose_adaptation(model, params, progress)
     error_before = validation.error(model, params, 0.0, 0, 1)
     seconds = time.monotonic() - started
@@ -154,33 +155,37 @@ def _meta_train(
     players: Players,
     validation: Validation,
     progress: ProgressCallback,
-) -> Params:
+) -> tuple[Model, Params]:
     """The outer loop: meta-gradient, step; what was best on the meta-validation players is kept."""
     chosen = settings.meta_training()
-    init_params = model.network.init_params(torch.Generator().manual_seed(settings.seed))
+    meta_params = model.network.init_params(torch.Generator().manual_seed(settings.seed))
     if chosen.meta_steps == 0 or settings.algorithm == "scratch":
-        return init_params
+        return model, meta_params
+    if chosen.learn_step_sizes:
+        _check_can_learn_step_sizes(settings)
+        meta_params = with_step_sizes(meta_params)
     cuts = Cuts(settings.min_cut_sec, settings.max_cut_sec, settings.query_window_sec)
     sampler = TaskSampler(players, cuts, settings.seed)
     meta_gradient = meta_gradient_of(settings.algorithm, model, sampler, chosen)
-    optimiser = outer_optimiser(settings.algorithm, init_params, chosen)
+    optimiser = outer_optimiser(settings.algorithm, meta_params, chosen)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _annealed(step / chosen.meta_steps))
-    best, best_params = math.inf, init_params
+    best, best_params = math.inf, meta_params
     scores: dict[str, float] = {}
     with _tensorboard(settings) as log:
         for step in range(1, chosen.meta_steps + 1):
-            gradients, loss = meta_gradient(init_params)
-            for name, param in init_params.items():
+            gradients, loss = meta_gradient(meta_params)
+            for name, param in meta_params.items():
                 param.grad = gradients[name]
-            torch.nn.utils.clip_grad_norm_(init_params.values(), LARGEST_META_GRADIENT)
+            torch.nn.utils.clip_grad_norm_(meta_params.values(), LARGEST_META_GRADIENT)
             optimiser.step()
             schedule.step()
             if step * settings.validations % chosen.meta_steps < settings.validations:
-                scores = _validate(settings, chosen, model, init_params, validation) | {"loss": float(loss)}
+                scores = _validate(settings, chosen, *split(model, meta_params), validation)
+                scores["loss"] = float(loss)
                 log(step, scores)
                 if scores["error_after"] < best:
                     best = scores["error_after"]
-                    best_params = {name: param.detach().clone() for name, param in init_params.items()}
+                    best_params = {name: param.detach().clone() for name, param in meta_params.items()}
             if step % 20 == 0 or step == chosen.meta_steps:
                 progress(Progress("meta-train", step, chosen.meta_steps, scores))
     if best == math.inf:
@@ -188,7 +193,14 @@ def _meta_train(
             f"{settings.algorithm} diverged (the meta-validation error is not finite): lower --inner-lr "
             f"({chosen.inner_lr:g}) or --meta-lr ({chosen.meta_lr:g})"
         )
-    return best_params
+    return split(model, best_params)
+
+
+def _check_can_learn_step_sizes(settings: TrainSettings) -> None:
+    if settings.algorithm not in ("maml", "fomaml"):
+        raise PytrainError(
+            f"--learn-step-sizes is for maml and fomaml, not for {settings.algorithm}: leave it out"
+        )
 
 
 def _annealed(done: float) -> float:

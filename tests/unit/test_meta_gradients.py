@@ -13,6 +13,7 @@ from pytrain import fomaml, maml, pooled, reptile
 from pytrain.inner_loop import adapt, for_each_task
 from pytrain.models import MLP, Model, Normalisation, Params
 from pytrain.settings import Activation
+from pytrain.step_sizes import PREFIX
 from pytrain.tasks import Batch, Tasks
 
 TASKS, SUPPORT, QUERY, FEATURES, OUTPUTS = 4, 7, 5, 3, 2
@@ -58,18 +59,26 @@ def plain_loss(params: Params, batch: Batch, task: int, kind: TargetKind, activa
         if kind == "category":
             loss = torch.nn.functional.cross_entropy(values, batch.targets[task, row].argmax())
         else:
-            loss = torch.sqrt(1 + ((values - batch.targets[task, row]) ** 2).sum()) - 1
+            loss = torch.sqrt(0.3**2 + ((values - batch.targets[task, row]) ** 2).sum()) - 0.3
         total = total + batch.weights[task, row] * loss
     return total / batch.weights[task].sum()
 
 
-def plain_adapt(params: Params, batches, task: int, kind: TargetKind, activation: Activation, create_graph):
+def plain_adapt(
+    params: Params,
+    batches,
+    task: int,
+    kind: TargetKind,
+    activation: Activation,
+    create_graph,
+    step_sizes=None,
+):
     """The inner loop on one task."""
     for batch in batches:
         loss = plain_loss(params, batch, task, kind, activation)
         gradients = torch.autograd.grad(loss, list(params.values()), create_graph=create_graph)
         params = {
-            name: param - INNER_LR * gradient
+            name: param - INNER_LR * (1 if step_sizes is None else step_sizes[name]) * gradient
             for (name, param), gradient in zip(params.items(), gradients, strict=True)
         }
     return params
@@ -131,6 +140,61 @@ def test_first_order_maml_takes_the_gradient_at_the_adapted_parameters(kind, act
         for name, value in zip(adapted, gradients, strict=True):
             expected[name] += value / TASKS
     assert_equal(gradient, expected)
+
+
+def uneven_step_sizes(init_params: Params) -> Params:
+    """Logarithms that differ from weight to weight."""
+    random = torch.Generator().manual_seed(3)
+    return {
+        name: 0.5 * torch.randn(value.shape, generator=random, dtype=torch.float64)
+        for name, value in init_params.items()
+    }
+
+
+def test_maml_differentiates_through_the_steps_to_their_sizes():
+    model, init_params = make_model("vector", "tanh")
+    tasks = Tasks(make_batches("vector"), make_batch("vector", QUERY, 2))
+    logs = uneven_step_sizes(init_params)
+    meta_params = init_params | {PREFIX + name: value for name, value in logs.items()}
+    gradient, _ = maml.meta_gradient(model, meta_params, tasks, INNER_LR)
+    start, logs = require_grad(init_params), require_grad(logs)
+    step_sizes = {name: value.exp() for name, value in logs.items()}
+    loss = sum(
+        plain_loss(
+            plain_adapt(start, tasks.supports, task, "vector", "tanh", True, step_sizes),
+            tasks.query,
+            task,
+            "vector",
+            "tanh",
+        )
+        for task in range(TASKS)
+    )
+    inputs = start | {PREFIX + name: value for name, value in logs.items()}
+    expected = torch.autograd.grad(loss / TASKS, list(inputs.values()))
+    assert_equal(gradient, dict(zip(inputs, expected, strict=True)))
+
+
+def test_first_order_maml_counts_inner_gradients_as_constants_for_step_sizes_too():
+    model, init_params = make_model("vector", "tanh")
+    tasks = Tasks(make_batches("vector"), make_batch("vector", QUERY, 2))
+    logs = uneven_step_sizes(init_params)
+    meta_params = init_params | {PREFIX + name: value for name, value in logs.items()}
+    gradient, _ = fomaml.meta_gradient(model, meta_params, tasks, INNER_LR)
+    start, logs = require_grad(init_params), require_grad(logs)
+    loss = torch.zeros((), dtype=torch.float64)
+    for task in range(TASKS):
+        params = start
+        for batch in tasks.supports:
+            at = plain_loss(params, batch, task, "vector", "tanh")
+            constants = torch.autograd.grad(at, list(params.values()), retain_graph=True)
+            params = {
+                name: param - INNER_LR * logs[name].exp() * constant
+                for (name, param), constant in zip(params.items(), constants, strict=True)
+            }
+        loss = loss + plain_loss(params, tasks.query, task, "vector", "tanh")
+    inputs = start | {PREFIX + name: value for name, value in logs.items()}
+    expected = torch.autograd.grad(loss / TASKS, list(inputs.values()))
+    assert_equal(gradient, dict(zip(inputs, expected, strict=True)))
 
 
 def test_first_and_second_order_differ():
