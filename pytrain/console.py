@@ -31,6 +31,12 @@ def fail(message: str) -> None:
     messages.print(message, markup=False, soft_wrap=True)
 
 
+def warn(message: str) -> None:
+    """Say what was left out or is doubtful, and go on; one line, above a bar that is drawn."""
+    messages.print("[yellow]warning:[/] ", end="")
+    messages.print(message, markup=False, soft_wrap=True)
+
+
 @contextmanager
 def watch(shares: Mapping[str, float] | None = None) -> Iterator[ProgressCallback]:
     """A callback that shows progress for as long as the context lasts, one bar per stage.

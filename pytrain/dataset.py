@@ -7,6 +7,7 @@ and time, which `tasks` cuts into support and query sets. Splits are by player, 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adaptive_agents.errors import SpecError
+from adaptive_agents.errors import SessionError, SpecError
 from adaptive_agents.session import Session, read_session
 from adaptive_agents.spec import Spec
+from pytrain.console import warn
 from pytrain.errors import PytrainError
 from pytrain.progress import Progress, ProgressCallback, silent
 
@@ -122,34 +124,28 @@ def session_files(paths: Iterable[Path]) -> list[Path]:
 def read_players(paths: Iterable[Path], progress: ProgressCallback = silent) -> Players:
     """Read sessions (files or folders) and join them by player.
 
-    Raises PytrainError when there are none, or when two of them have different specs.
+    One bad file among many does not stop a training: a session that is damaged, holds nothing, or has
+    another spec than most is left out with a warning. Raises PytrainError when none is left.
     """
     files = session_files(paths)
+    sessions = _of_one_spec(_usable_sessions(files, progress))
+    if not sessions:
+        raise PytrainError(
+            f"none of {len(files)} session files can be used: record some with `pytrain record`, or play a "
+            "scene that has a SessionRecorder"
+        )
     by_player: dict[str, list[tuple[Path, Session]]] = {}
-    first: tuple[Path, Session] | None = None
-    for done, file in enumerate(files, start=1):
-        session = read_session(file)
-        if first is None:
-            first = file, session
-        _check_same_spec(first, (file, session))
-        if len(session.examples.ticks):
-            by_player.setdefault(session.header.player_id, []).append((file, session))
-        progress(Progress("read sessions", done, len(files)))
-    if first is None or not by_player:
-        raise PytrainError(f"no examples in {len(files)} session files: record some with `pytrain record`")
+    for file, session in sessions:
+        by_player.setdefault(session.header.player_id, []).append((file, session))
     ids = tuple(sorted(by_player))
-    spec = first[1].header.spec
+    spec = sessions[0][1].header.spec
     played = [_join(by_player[player], spec.horizon_ticks) for player in ids]
     lengths = [0, *(len(ticks) for ticks, *_ in played)]
     ticks, observations, targets, weights = (
         torch.from_numpy(np.concatenate(column)) for column in zip(*played, strict=True)
     )
     offsets = torch.tensor(lengths).cumsum(0)
-    empty = [player for player, length in zip(ids, lengths[1:], strict=True) if length == 0]
-    if empty:
-        raise PytrainError(f"player {empty[0]!r} has no labelled example: leave that player's sessions out")
-    sessions = sum(len(of_player) for of_player in by_player.values())
-    return Players(spec, ids, sessions, offsets, ticks, observations, targets, weights)
+    return Players(spec, ids, len(sessions), offsets, ticks, observations, targets, weights)
 
 
 def split_by_player(players: Players, held_out_fraction: float, seed: int) -> tuple[Players, Players]:
@@ -169,13 +165,45 @@ def player_hash(player_id: str) -> str:
     return hashlib.sha256(player_id.encode()).hexdigest()
 
 
-def _check_same_spec(one: tuple[Path, Session], other: tuple[Path, Session]) -> None:
-    try:
-        one[1].header.spec.check_fits(
-            other[1].header.spec, mine=f"session {one[0]}", theirs=f"session {other[0]}"
-        )
-    except SpecError as error:
-        raise PytrainError(f"these sessions cannot be used together: {error}") from error
+def _usable_sessions(files: Sequence[Path], progress: ProgressCallback) -> list[tuple[Path, Session]]:
+    """The sessions that can be read and hold labelled examples; what is left out, or cut, is told."""
+    usable = []
+    for done, file in enumerate(files, start=1):
+        try:
+            session = read_session(file)
+        except SessionError as error:
+            warn(f"left out: {error}")
+        else:
+            examples = session.examples
+            if not (examples.weights > 0).any():
+                warn(f"left out: session '{file}' holds no labelled example: its game ended too early")
+            else:
+                usable.append((file, session))
+                if session.truncated:
+                    warn(
+                        f"session '{file}' ends in a cut chunk, as after a crash: "
+                        f"its {len(examples):,} examples before that are used"
+                    )
+        progress(Progress("read sessions", done, len(files)))
+    return usable
+
+
+def _of_one_spec(sessions: list[tuple[Path, Session]]) -> list[tuple[Path, Session]]:
+    """The sessions whose spec most of them have, or if two are as frequent, the one recorded last."""
+    newest_first = sorted(sessions, key=lambda item: item[1].header.started_at, reverse=True)
+    most = Counter(session.header.spec for _, session in newest_first).most_common(1)
+    fitting = []
+    for file, session in sessions:
+        spec, count = most[0]
+        try:
+            spec.check_fits(
+                session.header.spec, mine=f"the spec of {count} sessions", theirs=f"session '{file}'"
+            )
+        except SpecError as error:
+            warn(f"left out: {error}")
+        else:
+            fitting.append((file, session))
+    return fitting
 
 
 def _join(sessions: list[tuple[Path, Session]], horizon_ticks: int) -> tuple[np.ndarray, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -61,13 +62,6 @@ def test_examples_without_a_label_are_left_out(tmp_path):
     assert players.weights.tolist() == [1.0, 0.5]
 
 
-def test_a_player_without_any_label_is_named(tmp_path):
-    write(tmp_path / "1.session", "ann", [0, 6])
-    write(tmp_path / "2.session", "bob", [0], weights=[0.0])
-    with pytest.raises(PytrainError, match="'bob' has no labelled example"):
-        read_players([tmp_path])
-
-
 def test_files_and_folders_may_be_mixed_and_named_twice(tmp_path):
     write(tmp_path / "1.session", "ann", [0, 6])
     assert read_players([tmp_path, tmp_path / "1.session"]).examples == 2
@@ -83,21 +77,73 @@ def test_a_missing_file_is_named(tmp_path):
         read_players([tmp_path / "nobody.session"])
 
 
-def test_sessions_that_hold_nothing_are_refused(tmp_path):
+def test_a_folder_in_which_nothing_can_be_used_is_refused(tmp_path, capsys):
     write(tmp_path / "1.session", "ann", [])
-    with pytest.raises(PytrainError, match="no examples in 1 session"):
+    (tmp_path / "2.session").write_bytes(b"not a session")
+    with pytest.raises(PytrainError, match="none of 2 session files can be used"):
         read_players([tmp_path])
+    assert len(warnings(capsys)) == 2
 
 
-def test_sessions_of_different_specs_are_refused_with_both_files_and_values(tmp_path):
-    write(tmp_path / "1.session", "ann", [0])
-    other = Spec((Field("x"), Field("distraction", 3)), Target("vector", "y", 1), HORIZON_TICKS)
-    with SessionWriter(tmp_path / "2.session", SessionHeader(other, "bob")) as writer:
+def warnings(capsys) -> list[str]:
+    return [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"PK\x03\x04 a picture, perhaps", r"'.*bad\.session' is not a session"),
+        (b"", r"'.*bad\.session' is not a session"),
+        (b"\x89AAses\r\n\x10\x00", r"'.*bad\.session' ends inside its header"),
+    ],
+)
+def test_a_damaged_or_foreign_file_is_left_out_with_one_warning(tmp_path, capsys, content, why):
+    write(tmp_path / "1.session", "ann", [0, 6])
+    (tmp_path / "bad.session").write_bytes(content)
+    assert read_players([tmp_path]).ids == ("ann",)
+    (warning,) = warnings(capsys)
+    assert re.search(f"left out: session {why}", warning)
+
+
+def test_a_player_without_any_label_is_left_out_with_a_warning(tmp_path, capsys):
+    write(tmp_path / "1.session", "ann", [0, 6])
+    write(tmp_path / "2.session", "bob", [0], weights=[0.0])
+    assert read_players([tmp_path]).ids == ("ann",)
+    (warning,) = warnings(capsys)
+    assert "2.session' holds no labelled example" in warning
+
+
+def test_a_session_cut_by_a_crash_is_used_up_to_its_last_chunk(tmp_path, capsys):
+    path = tmp_path / "1.session"
+    write(path, "ann", list(range(0, 600, 2)))  # 256 rows in the first chunk, 44 in the second
+    path.write_bytes(path.read_bytes()[:-10])
+    assert read_players([tmp_path]).examples == 256
+    (warning,) = warnings(capsys)
+    assert "1.session' ends in a cut chunk" in warning
+    assert "256 examples" in warning
+
+
+def other_spec_session(path: Path, started_at: str = "") -> None:
+    spec = Spec((Field("x"), Field("distraction", 3)), Target("vector", "y", 1), HORIZON_TICKS)
+    with SessionWriter(path, SessionHeader(spec, "bob", started_at=started_at)) as writer:
         writer.add(0, 0, 0, [0, 0, 0, 0], [0])
-    with pytest.raises(
-        PytrainError, match=r"1\.session expects distraction\[2\].*2\.session has distraction\[3\]"
-    ):
-        read_players([tmp_path])
+
+
+def test_a_session_of_another_spec_than_most_is_left_out_with_both_values(tmp_path, capsys):
+    other_spec_session(tmp_path / "1.session")
+    write(tmp_path / "2.session", "ann", [0])
+    write(tmp_path / "3.session", "zoe", [0])
+    assert read_players([tmp_path]).ids == ("ann", "zoe")
+    (warning,) = warnings(capsys)
+    assert re.search(
+        r"the spec of 2 sessions expects distraction\[2\].*1\.session' has distraction\[3\]", warning
+    )
+
+
+def test_of_two_specs_as_frequent_the_one_recorded_last_is_used(tmp_path):
+    write(tmp_path / "1.session", "ann", [0], started_at="2026-01-01T00:00:00+00:00")
+    other_spec_session(tmp_path / "2.session", started_at="2026-01-02T00:00:00+00:00")
+    assert read_players([tmp_path]).ids == ("bob",)
 
 
 @given(st.integers(2, 40), st.floats(0, 1), st.integers(0, 100))
