@@ -43,12 +43,14 @@ class DemoSettings:
 
     out: Path = Path("build/demo")
     """Folder for everything that the demo makes; what an earlier demo left there is replaced."""
-    train_players: int = 192
+    train_players: int = 1024
     """Players that are learnt from."""
     validation_players: int = 32
     """Players on whom every method's settings are chosen."""
-    test_players: int = 64
-    """Players on whom everything is measured."""
+    test_players: int = 128
+    """Players on whom prediction is measured."""
+    play_players: int = 64
+    """Players whom the archers shoot at in play."""
     unseen_players: int = 48
     """Players of a family that is kept out of training."""
     seconds: int = 60
@@ -176,7 +178,7 @@ class Demo:
         settings = PlaySettings(
             brain=adapting,
             frozen=self.brains["pooled"],
-            players=f"0:{self.settings.test_players}",
+            players=f"0:{self.settings.play_players}",
             seconds=self.settings.seconds,
             seed=self.settings.seed + 1,
             jobs=self.settings.jobs,

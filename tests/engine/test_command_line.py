@@ -51,6 +51,7 @@ def test_a_small_demo_goes_all_the_way_to_a_report(pytrain: Pytrain, tmp_path: P
     out = tmp_path / "a demo"
     shown = pytrain(
         *("demo", "--out", out, "--train-players", "8", "--validation-players", "4", "--test-players", "4"),
+        *("--play-players", "4"),
         *("--unseen-players", "3", "--meta-steps", "5"),
     )
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
