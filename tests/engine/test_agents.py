@@ -16,13 +16,14 @@ FAST = ["--fixed-fps", "60", "main.tscn"]
 
 @pytest.fixture
 def play(make_project, run_godot):
-    """Plays a scene whose `_ready` is given, with a vector and a category brain; gives the log."""
+    """Plays a scene whose `_ready` is given, with two vector brains and a category one; gives the log."""
 
     def run(body, *, extra="", allow=(), archer=ARCHER, name="a game"):
         project = make_project({"archer.gd": archer, "main.gd": main(body, extra=extra)}, name=name)
         # Eager, so that what is learned shows within a few hundred ticks.
         make_tiny_brain(project.path / "archer.brain", inner_loop={"inner_lr": 0.3, "num_inner_steps": 20})
         make_tiny_brain(project.path / "mover.brain", CATEGORY_SPEC)
+        make_tiny_brain(project.path / "other.brain")
         return run_godot(FAST, project=project, allow=allow).stdout
 
     return run
@@ -216,6 +217,30 @@ print("goes on ", AdaptiveAgents.get_statistics().runs > before)
     assert "goes on true" in log
 
 
+def test_the_process_mode_of_an_agent_counts(play):
+    log = play(
+        """
+var modes := {"Pausable": PROCESS_MODE_PAUSABLE, "Always": PROCESS_MODE_ALWAYS, "Off": PROCESS_MODE_DISABLED}
+var decided := {"Pausable": 0, "Always": 0, "Off": 0}
+for called: String in modes:
+	var agent := archer(called)
+	agent.process_mode = modes[called]
+	agent.decided.connect(func(_action: PackedFloat32Array) -> void: decided[called] += 1)
+for paused: bool in [false, true]:
+	get_tree().paused = paused
+	await ticks(1)
+	for called: String in modes:
+		decided[called] = 0
+	await ticks(10)
+	print("DECIDED ", JSON.stringify(decided))
+"""
+    )
+    assert values_after(log, "DECIDED") == [
+        {"Pausable": 10, "Always": 10, "Off": 0},
+        {"Pausable": 0, "Always": 10, "Off": 0},
+    ]
+
+
 def test_an_agent_may_be_freed_from_inside_a_tick(play):
     log = play(
         """
@@ -237,6 +262,22 @@ print("AGENTS ", AdaptiveAgents.get_statistics().agents)
         ),
     )
     assert "AGENTS 2" in log
+
+
+def test_an_agent_may_be_freed_by_one_with_another_brain(play):
+    log = play(
+        """
+var first := archer("First")
+var others: Array[AdaptiveAgent] = [archer("Second", "res://other.brain"), archer("Third", "res://other.brain")]
+await ticks(3)
+first.decided.connect(func(_action: PackedFloat32Array) -> void: others[0].free(), CONNECT_ONE_SHOT)
+await ticks(3)
+var before: PackedFloat32Array = others[1].action
+await ticks(3)
+print("goes on ", others[1].enabled, " ", others[1].action != before)
+"""
+    )
+    assert "goes on true true" in log
 
 
 BROKEN = ARCHER.replace(

@@ -99,7 +99,7 @@ def test_without_a_python_home_the_game_runs_on(spoilt, run_godot, break_it, exp
     errors = [line for line in run.stderr.splitlines() if line.startswith("ERROR:")]
     assert len(errors) == 1
     assert re.search(expected, run.stderr)
-    assert "Run `make`" in run.stderr
+    assert "native/build.py" in run.stderr
     assert "the game runs" in run.stdout
 
 

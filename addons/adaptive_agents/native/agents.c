@@ -105,6 +105,13 @@ static int64_t call_for_floats(GDExtensionObjectPtr object, const void *method, 
 	return size;
 }
 
+void aa_find_able(aa_instance **agents, int32_t count, const void *can_process, GDExtensionBool *able) {
+	for (int32_t i = 0; i < count; ++i) {
+		able[i] = 0;
+		object_method_bind_ptrcall(can_process, agents[i]->object, NULL, &able[i]);
+	}
+}
+
 void aa_gather_observations(aa_instance **agents, int32_t count, const void *observe, int32_t size, float *rows, int64_t *sizes) {
 	Walk walk;
 	begin_walk(&walk, agents, count);

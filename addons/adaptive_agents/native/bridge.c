@@ -40,6 +40,7 @@ typedef char aa_string[16];
 	X(GDExtensionInterfaceObjectGetInstanceBinding, object_get_instance_binding)                                               \
 	X(GDExtensionInterfaceObjectCallScriptMethod, object_call_script_method)                                                   \
 	X(GDExtensionInterfaceObjectMethodBindCall, object_method_bind_call)                                                       \
+	X(GDExtensionInterfaceObjectMethodBindPtrcall, object_method_bind_ptrcall)                                                 \
 	X(GDExtensionInterfaceClassdbGetMethodBind, classdb_get_method_bind)                                                       \
 	X(GDExtensionInterfacePrintWarningWithMessage, print_warning_with_message)                                                 \
 	X(GDExtensionInterfaceRefSetObject, ref_set_object)                                                                        \

@@ -71,6 +71,8 @@ int64_t aa_variant_to_floats(const aa_variant *value, float *values, int64_t cap
 
 /* What happens every tick, for agents that share a spec. `rows` has `size` numbers for each agent; `sizes` says how many the agent
  * gave, or one of the codes above. An agent that a script frees on the way becomes NULL in `agents`. */
+/* Whether the engine lets each agent process now: its process_mode, and whether the tree is paused. */
+void aa_find_able(aa_instance **agents, int32_t count, const void *can_process, GDExtensionBool *able);
 void aa_gather_observations(aa_instance **agents, int32_t count, const void *observe, int32_t size, float *rows, int64_t *sizes);
 void aa_gather_measurements(aa_instance **agents, int32_t count, const void *measure, int32_t size, float *rows, int64_t *sizes);
 void aa_hand_out(aa_instance **agents, int32_t count, const void *emit_signal, const aa_variant *decided, const float *rows, int32_t size,

@@ -53,7 +53,8 @@ typedef struct {
 static GDExtensionInterfacePrintErrorWithMessage print_error;
 static char message[PATH_SIZE * 2];
 
-static const char *const WHAT_TO_DO = "Run `make` in the project's folder (it builds the addon for this machine), then start the engine again.";
+static const char *const WHAT_TO_DO = "Run addons/adaptive_agents/native/build.py with the Python that has the addon's packages (README, step 1; in "
+									  "a clone of Adaptive Agents: `make`), then start the engine again.";
 
 /* The interpreter's first words. A failure of any kind comes back as text, so that there is one place where it is reported. */
 static const char *const START =

@@ -95,15 +95,24 @@ def absolute_path(path: str) -> str:
     return absolute
 
 
-# The engine finds a static method by the hash of its signature (extension_api.json); it keeps old hashes
-# working.
-_STATIC_METHODS = {("FileAccess", "file_exists"): 2323990056, ("FileAccess", "get_file_as_bytes"): 659035735}
+# The engine finds a method by the hash of its signature (extension_api.json); it keeps old hashes working.
+_SIGNATURES = {
+    ("FileAccess", "file_exists"): 2323990056,
+    ("FileAccess", "get_file_as_bytes"): 659035735,
+    ("Node", "can_process"): 36873697,
+}
+
+
+@cache
+def method_bind(class_name: str, method: str) -> Any:
+    """The engine's pointer to one of the methods named above."""
+    signature = _SIGNATURES[class_name, method]
+    return lib.classdb_get_method_bind(string_name(class_name), string_name(method), signature)
 
 
 def call_static(class_name: str, method: str, *arguments: object) -> Any:
     """Calls one of the static methods named above."""
-    signature = _STATIC_METHODS[class_name, method]
-    bind = lib.classdb_get_method_bind(string_name(class_name), string_name(method), signature)
+    bind = method_bind(class_name, method)
     held = [new_variant(argument) for argument in arguments]
     result, error = uninitialised_variant(), ffi.new("GDExtensionCallError *")
     lib.object_method_bind_call(bind, ffi.NULL, held, len(held), result, error)

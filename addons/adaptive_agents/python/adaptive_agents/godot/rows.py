@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from adaptive_agents.godot import engine
 from adaptive_agents.godot.declare import NativeObject
 from adaptive_agents.godot.native import ffi, lib
 from adaptive_agents.godot.variant import VariantType, new_variant, string_name
@@ -31,6 +32,13 @@ class AgentRows:
         self._emit_signal = string_name("emit_signal")
         self._adapted = new_variant("adapted", VariantType.STRING_NAME)
         self._decided = new_variant("decided", VariantType.STRING_NAME)
+
+    def find_able(self) -> NDArray[np.bool_]:
+        """(n,): whether the engine lets each process now, by its `process_mode` and the tree's pause."""
+        able = np.empty(self._count, bool)
+        can_process = engine.method_bind("Node", "can_process")
+        lib.aa_find_able(self._pointers, self._count, can_process, ffi.from_buffer("uint8_t[]", able))
+        return able
 
     def observe(self, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """What each agent observes: rows (n, size), and how many numbers each gave (n,).

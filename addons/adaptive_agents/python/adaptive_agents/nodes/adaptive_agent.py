@@ -27,7 +27,7 @@ from adaptive_agents.godot.declare import (
     script_method,
 )
 from adaptive_agents.nodes.adaptive_brain import AdaptiveBrain
-from adaptive_agents.nodes.hub import ENTER_TREE, EXIT_TREE, hub
+from adaptive_agents.nodes.hub import DISABLED, ENABLED, ENTER_TREE, EXIT_TREE, PAUSED, UNPAUSED, hub
 from adaptive_agents.nodes.player_profile import PlayerProfile
 from adaptive_agents.spec import Field, Spec, Target
 
@@ -58,7 +58,7 @@ def _changed(agent: AdaptiveAgent) -> None:
 class AdaptiveAgent(NativeObject, base="Node"):
     """Predicts what the player does next, and fits the prediction to the player."""
 
-    notifications = (ENTER_TREE, EXIT_TREE)
+    notifications = (ENTER_TREE, EXIT_TREE, PAUSED, UNPAUSED, DISABLED, ENABLED)
     enums = (Adaptation, TargetKind)
 
     enabled = Exported[bool](True, changed=_changed)
@@ -153,8 +153,10 @@ class AdaptiveAgent(NativeObject, base="Node"):
     def notified(self, what: int) -> None:
         if what == ENTER_TREE:
             hub.add_agent(self)
-        else:
+        elif what == EXIT_TREE:
             hub.remove_agent(self)
+        else:
+            hub.process_changed = True
 
     def current_spec(self, tick_rate_hz: int) -> Spec | None:
         """What this agent observes and predicts; None without a brain and without fields.

@@ -1,11 +1,13 @@
-"""A crowd:
+"""A crowd: all agents that share a brain and a spec.
 
-all agents that share a brain and a spec. One tick of theirs is a fixed number of crossings and NumPy calls.
+One tick of theirs is a fixed number of crossings and NumPy calls:
 
-measure   what must be known now: the targets of observations made a horizon ago, and where new ones start
-from mature    pairs of then and now: to the players' memories, to the recorders, to the running errors
-observe   the agents whose interval has come predict   one onnxruntime run for all of them hand out  `action`
-and `decided`
+    score     what matured in the tick before: the running errors, which can wait for a lighter tick
+    measure   what must be known now: targets of observations made a horizon ago, and where new ones start
+    mature    pairs of then and now: to the players' memories and to the recorders
+    observe   the agents whose interval has come
+    predict   one onnxruntime run for all of them
+    hand out  `action` and `decided`
 """
 
 from __future__ import annotations
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 Slots = NDArray[np.intp]
 
+_MOST_KEPT = 64
+"""Arrangements of slots for which rows and plans are kept; a game can have any number of them over time."""
+
 
 class Crowd:
     """The agents of one brain (or of none, while recording for the first one), by slot."""
@@ -43,21 +48,25 @@ class Crowd:
         self.name = brain.label if brain else "the recorder"
         self.agents: list[AdaptiveAgent | None] = []
         self.episodes = np.zeros(0, np.int32)
-        self.changed = False
-        """Whether one of its agents has left since `set_members`."""
+        self.is_able = False
+        """Whether the engine lets any of its agents process."""
         self.memories: list[BrainMemory] = []
         """The players' memories that its agents adapt, each once."""
         self._labels = PendingLabels(spec)
         self._errors = RunningPredictionError(spec)
-        self._sizes = RunningPredictionError(
-            spec
-        )  # of predicting no change: what the confidence compares with
+        self._sizes = RunningPredictionError(spec)
+        """Of predicting that nothing changes: what the confidence compares with."""
         self._batch = DecisionBatch(brain) if brain else None
         self._slot_of: dict[AdaptiveAgent, int] = {}
         self._memory_of: list[BrainMemory | None] = []
         self._recorders: list[tuple[SessionRecorder, NDArray[np.int32]]] = []
-        self._intervals = np.zeros(0, np.int64)
+        self._unscored: MaturedLabels | None = None
+        self._intervals = np.ones(0, np.int64)
+        self._members = np.zeros(0, np.intp)
+        self._able = np.zeros(0, bool)
+        self._arrangement = 0  # another number as soon as members come or go: slots from before are stale
         self._rows: dict[bytes, AgentRows] = {}
+        self._plans: dict[bytes, tuple[list[BrainMemory | None], NDArray[np.intp]]] = {}
 
     # ---- who is in it
 
@@ -68,13 +77,13 @@ class Crowd:
         recorders: Sequence[tuple[SessionRecorder, Sequence[AdaptiveAgent]]],
     ) -> None:
         """Says who belongs to it now. An agent that stays keeps its slot, and what it waits to measure."""
-        for agent in [agent for agent in self._slot_of if agent not in set(agents)]:
+        for agent in self._slot_of.keys() - set(agents):
             self._leave(agent)
         for agent in agents:
             if agent not in self._slot_of:
                 self._enter(agent)
         count = len(self.agents)
-        self._intervals = np.zeros(count, np.int64)
+        self._intervals = np.ones(count, np.int64)
         self._memory_of = [None] * count
         for agent, memory in zip(agents, memories, strict=True):
             slot = self._slot_of[agent]
@@ -89,15 +98,25 @@ class Crowd:
                 if agent in self._slot_of:
                     numbers[self._slot_of[agent]] = recorder.number_of(agent)
             self._recorders.append((recorder, numbers))
+        self._members = np.array(sorted(self._slot_of.values()), np.intp)
         self._rows.clear()
-        self._plans: dict[bytes, tuple[list[BrainMemory | None], NDArray[np.intp]]] = {}
-        self.changed = False
+        self._plans.clear()
+        self._unscored = None
+        self._arrangement += 1
+        self.find_able()
+
+    def find_able(self) -> None:
+        """Asks the engine which agents it lets process now: their process_mode, and the tree's pause."""
+        self._able = np.zeros(len(self.agents), bool)
+        self._able[self._members] = self._rows_of(self._members).find_able()
+        self.is_able = bool(self._able.any())
 
     def forget(self, agent: AdaptiveAgent) -> None:
         """An agent has left, perhaps in the middle of a tick; it may be freed as soon as this returns."""
-        self.changed = True
         self.agents[self._slot_of[agent]] = None
         self._rows.clear()
+        self._unscored = None
+        self._arrangement += 1
 
     def adapted(self, memory: BrainMemory, loss_before: float, loss_after: float) -> None:
         """Tells the agents that use a memory's weights that there are new ones."""
@@ -154,33 +173,40 @@ class Crowd:
     def decide(self, agent: AdaptiveAgent, tick: int) -> None:
         """One agent decides now."""
         slots = np.array([self._slot_of[agent]], np.intp)
-        self._decide(tick, slots, self._measure(slots) if self._starts_from_measurement else None)
+        arrangement = self._arrangement
+        measured = None if self.is_category else self._measure(slots)
+        if self._arrangement == arrangement:
+            self._decide(tick, slots, measured)
 
     # ---- the tick
 
     def tick(self, tick: int) -> None:
         """Everything that is due at this tick."""
-        deciding = np.flatnonzero((self._intervals > 0) & (tick % np.maximum(self._intervals, 1) == 0))
+        if self._unscored is not None:
+            self._score(self._unscored)
+            self._unscored = None
+        able = self._able[self._members]
+        if not able.all():
+            # The game's time passes without them: what they wait to measure would come too late.
+            self._labels.end_episode(self._members[~able])
+        deciding = np.flatnonzero(self._able & (tick % self._intervals == 0))
         waiting = self._labels.due(tick)
         wanted = waiting
-        if self._starts_from_measurement and not np.array_equal(deciding, waiting):
+        if not self.is_category and not np.array_equal(deciding, waiting):
             wanted = np.union1d(deciding, waiting)
+        arrangement = self._arrangement
         measured = self._measure(wanted) if len(wanted) else None
-        if self.changed:
+        if self._arrangement != arrangement:
             return
         if measured is not None and len(waiting):
             slots = waiting[measured[1][waiting]]
             labels = self._labels.mature(tick, slots, measured[0][slots])
             if len(labels.slots):
-                if self._batch is not None:
-                    self._score(labels)
                 self._remember(labels)
+                if self._batch is not None:
+                    self._unscored = labels
         if len(deciding):
             self._decide(tick, deciding, measured)
-
-    @property
-    def _starts_from_measurement(self) -> bool:
-        return not self.is_category
 
     def _measure(self, slots: Slots) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """By slot: what was measured, and whether it can be used."""
@@ -205,14 +231,15 @@ class Crowd:
         self, tick: int, slots: Slots, measured: tuple[NDArray[np.float32], NDArray[np.bool_]] | None
     ) -> None:
         size = self.spec.observation_size
+        arrangement = self._arrangement
         observations, sizes = self._rows_of(slots).observe(size)
-        if self.changed:
-            return
         good = (sizes == size) & np.isfinite(observations).all(axis=1)
         if not good.all():
             for index in np.flatnonzero(~good & (sizes != FREED) & (sizes != NO_METHOD)):
                 self._complain_of_observation(slots[index], observations[index], int(sizes[index]))
-            slots, observations = slots[good], observations[good]
+        if self._arrangement != arrangement:
+            return
+        slots, observations = slots[good], observations[good]
         if not len(slots):
             return
         predictions = None
@@ -224,7 +251,7 @@ class Crowd:
             ]
             predictions = self._batch.run(observations, profiles, params)
         self._wait(tick, slots, observations, measured, predictions)
-        if predictions is not None and not self.changed:
+        if predictions is not None:
             self._rows_of(slots).hand_out(predictions, is_category=self.is_category)
 
     def _wait(
@@ -290,6 +317,8 @@ class Crowd:
         key = slots.tobytes()
         rows = self._rows.get(key)
         if rows is None:
+            if len(self._rows) >= _MOST_KEPT:
+                self._rows.clear()
             rows = self._rows[key] = AgentRows(
                 [agent for slot in slots if (agent := self.agents[slot]) is not None]
             )
@@ -300,6 +329,8 @@ class Crowd:
         key = slots.tobytes()
         plan = self._plans.get(key)
         if plan is None:
+            if len(self._plans) >= _MOST_KEPT:
+                self._plans.clear()
             own = [self._memory_of[slot] for slot in slots]
             memories = list(dict.fromkeys(own))
             plan = self._plans[key] = memories, np.array([memories.index(memory) for memory in own], np.intp)

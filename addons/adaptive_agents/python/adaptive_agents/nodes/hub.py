@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from adaptive_agents.nodes.player_profile import PlayerProfile
     from adaptive_agents.nodes.session_recorder import SessionRecorder
 
+# The engine's Node.NOTIFICATION_…
 ENTER_TREE, EXIT_TREE = 10, 11
+PAUSED, UNPAUSED, DISABLED, ENABLED = 14, 15, 28, 29
 TICKS_REMEMBERED = 6000
 
 
@@ -42,6 +44,8 @@ class Hub:
         self.recorders: dict[SessionRecorder, None] = {}
         self.changed = False
         """Whether somebody came, went or was set differently since the last tick."""
+        self.process_changed = False
+        """Whether the engine began or ceased to let a node process since the last tick."""
         self.seed = 0
         self.game_build = ""
         self.tick_rate_hz = 60
@@ -52,7 +56,6 @@ class Hub:
         self._crowd_of: dict[AdaptiveAgent, Crowd] = {}
         self._tick = 0
         self._is_connected = False
-        self._tree: Any = None
         self._adaptations = 0
         self._rejected = 0
         self._runs_before = 0
@@ -90,10 +93,8 @@ class Hub:
             name = engine.call(settings, "get_setting", "application/config/name", "")
             version = engine.call(settings, "get_setting", "application/config/version", "")
             self.game_build = f"{name} {version}".strip()
-            self._tree = engine.call(node, "get_tree")
-            engine.call(
-                self._tree, "connect", "physics_frame", new_callable("AdaptiveAgents (tick)", self.tick)
-            )
+            tick = new_callable("AdaptiveAgents (tick)", self.tick)
+            engine.call(engine.call(node, "get_tree"), "connect", "physics_frame", tick)
         return True
 
     def _forget(self, agent: AdaptiveAgent) -> None:
@@ -108,11 +109,20 @@ class Hub:
         """One physics tick. Called by the engine before the nodes' own _physics_process."""
         began = time.perf_counter_ns()
         self._take_over()
-        if engine.call(self._tree, "is_paused"):
-            return  # nothing moves: a horizon that reached across the pause would be learned wrongly
         if self.changed:
             self._arrange()
-        for crowd in list(self._crowds.values()):
+        if self.process_changed:
+            self.process_changed = False
+            for crowd in self._crowds.values():
+                crowd.find_able()
+        if self._crowds and not any(crowd.is_able for crowd in self._crowds.values()):
+            return  # the game is paused: no time passes, and what waits for its horizon goes on afterwards
+        for key in list(self._crowds):
+            if self.changed:  # a script freed an agent, or set one differently, in the crowd before
+                self._arrange()
+            crowd = self._crowds.get(key)
+            if crowd is None:
+                continue
             try:
                 crowd.tick(self._tick)
             except Exception as error:  # noqa: BLE001 - one crowd must not stop the others
@@ -279,7 +289,6 @@ class Hub:
         self.recorders.clear()
         self._crowds.clear()
         self._crowd_of.clear()
-        self._tree = None
 
 
 hub = Hub()
