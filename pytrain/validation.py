@@ -85,10 +85,12 @@ class Validation:
     ) -> Adaptation:
         """The cheapest setting of the grid whose error is about the lowest.
 
-        Every step size with one size of the support set; then every size with the step sizes around the best.
+        Every step size with one size of the support set; then the step sizes around the best with larger sets
+        for as long as that helps, or with smaller ones if it does not.
         """
-        sizes = [size for size in SUPPORT_SIZES if size != FIRST_SUPPORT_SIZE]
-        total = len(INNER_LRS) + 3 * len(sizes)
+        larger = [size for size in SUPPORT_SIZES if size > FIRST_SUPPORT_SIZE]
+        smaller = [size for size in reversed(SUPPORT_SIZES) if size < FIRST_SUPPORT_SIZE]
+        total = len(INNER_LRS) + 3 * len(larger)
         tried: list[Adaptation] = []
         done = 0
 
@@ -106,8 +108,14 @@ class Validation:
                 "adaptation diverges at every step size: train for longer, or with another --seed"
             )
         best = INNER_LRS.index(min(tried, key=_error).inner_lr)
-        for size in sizes:
-            try_all(INNER_LRS[max(0, best - 1) : best + 2], size)
+        for sizes in (larger, smaller):
+            for size in sizes:
+                before = min(tried, key=_error)
+                try_all(INNER_LRS[max(0, best - 1) : best + 2], size)
+                if min(tried, key=_error) is before:
+                    break
+            if min(tried, key=_error).support_size > FIRST_SUPPORT_SIZE:
+                break
         good_enough = min(tried, key=_error).error * (1 + WORTH_PAYING_FOR)
         progress(Progress("choose adaptation", total, total, {"error": good_enough}))
         chosen = min((each for each in tried if each.error <= good_enough), key=lambda each: each.cost)

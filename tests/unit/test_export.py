@@ -44,7 +44,9 @@ def make_model(kind: TargetKind) -> tuple[Model, Params]:
     step_sizes = (
         {name: torch.rand_like(value) for name, value in params.items()} if kind == "vector" else None
     )
-    return Model(network, players.spec.target, Normalisation.of(players), step_sizes), params
+    return Model(
+        network, players.spec.target, Normalisation.of(players), step_sizes if kind == "vector" else None
+    ), params
 
 
 @pytest.fixture(scope="module", params=KINDS)
