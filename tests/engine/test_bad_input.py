@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 
+from adaptive_agents.profile import Profile
 from tests.engine.scenes import ARCHER, main, record
-from tests.tiny_brain import make_tiny_brain
+from tests.tiny_brain import CATEGORY_SPEC, make_tiny_brain
 
 AGENT = """
 var agent := archer("Archer")
@@ -142,6 +144,31 @@ def test_a_session_directory_that_cannot_be_written(play, tmp_path):
     assert "still here" in log
     assert len(errors_in(log)) == 1
     assert re.search(r"session directory '.*a file' cannot be made \(.*\): choose", errors_in(log)[0])
+
+
+def test_a_profile_for_another_spec_is_kept_aside(play, tmp_path):
+    def know_the_player(project):
+        brain = make_tiny_brain(tmp_path / "old.brain", CATEGORY_SPEC)
+        brain.source = "res://archer.brain"
+        known = Profile("Ann")
+        known.memory_for(brain).support.append(np.ones((4, 3), np.float32), np.ones((4, 1), np.float32))
+        known.save(project.path / "ann.profile")
+
+    body = """
+var profile := PlayerProfile.load_profile("res://ann.profile")
+AdaptiveAgents.current_profile = profile
+var agent := archer("Archer")
+await ticks(30)
+print("decided ", not agent.action.is_empty(), " saved ", profile.save("res://ann.profile"))
+print("kept ", PlayerProfile.load_profile("res://ann.profile.old").examples)
+print("new ", PlayerProfile.load_profile("res://ann.profile").examples == profile.examples)
+"""
+    log = play(body, spoil=know_the_player, allow=["the player starts afresh"])
+    assert len(errors_in(log)) == 1
+    assert "the next save keeps the older file as .old" in errors_in(log)[0]
+    assert "decided true saved true" in log
+    assert "kept 4" in log
+    assert "new true" in log
 
 
 def test_a_profile_that_is_damaged_is_kept_aside(play):

@@ -109,6 +109,8 @@ class Hub:
         """One physics tick. Called by the engine before the nodes' own _physics_process."""
         began = time.perf_counter_ns()
         self._take_over()
+        for recorder in list(self.recorders):
+            recorder.tell_finished()
         if self.changed:
             self._arrange()
         if self.process_changed:
@@ -120,20 +122,21 @@ class Hub:
         for key in list(self._crowds):
             if self.changed:  # a script freed an agent, or set one differently, in the crowd before
                 self._arrange()
-            crowd = self._crowds.get(key)
-            if crowd is None:
-                continue
-            try:
-                crowd.tick(self._tick)
-            except Exception as error:  # noqa: BLE001 - one crowd must not stop the others
-                report(error, f"AdaptiveAgents (tick of {crowd.name})")
-                for agent in [agent for agent in crowd.agents if agent is not None]:
-                    agent.fail(str(error))
+            if key in self._crowds:
+                self._tick_crowd(self._crowds[key])
         memories = [memory for crowd in self._crowds.values() for memory in crowd.memories]
         if memories:
             submit_due(self.worker, memories, self._tick, self.settings)
         self._tick += 1
         self._tick_usec.append((time.perf_counter_ns() - began) / 1000)
+
+    def _tick_crowd(self, crowd: Crowd) -> None:
+        try:
+            crowd.tick(self._tick)
+        except Exception as error:  # noqa: BLE001 - one crowd must not stop the others
+            report(error, f"AdaptiveAgents (tick of {crowd.name})")
+            for agent in [agent for agent in crowd.agents if agent is not None]:
+                agent.fail(str(error))
 
     def _take_over(self) -> None:
         """Takes the weights that the worker finished since the last tick."""
@@ -182,13 +185,13 @@ class Hub:
     def _memory(self, agent: AdaptiveAgent, brain: Brain | None) -> BrainMemory | None:
         if brain is None or agent.adaptation == OFF:
             return None
-        profile = (agent.profile or self.current_profile).profile
+        owner = agent.profile or self.current_profile
         try:
-            return profile.memory_for(brain)
+            return owner.profile.memory_for(brain)
         except ProfileError as error:
-            agent.complain("profile", error)
-            profile.forget(brain)
-            return profile.memory_for(brain)
+            agent.complain("profile", ProfileError(f"{error}; the next save keeps the older file as .old"))
+            owner.start_afresh(brain)
+            return owner.profile.memory_for(brain)
 
     def _recorded_agents(self) -> list[tuple[SessionRecorder, list[AdaptiveAgent]]]:
         """For each recorder that records: the agents below its parent."""

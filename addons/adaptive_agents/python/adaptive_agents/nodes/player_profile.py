@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from adaptive_agents.adaptation import AdaptationSettings
+from adaptive_agents.brain import Brain
 from adaptive_agents.errors import AdaptiveAgentsError, ProfileError
 from adaptive_agents.godot import engine
 from adaptive_agents.godot.declare import Exported, NativeObject, Owner, method, static_method
@@ -19,6 +20,7 @@ class PlayerProfile(NativeObject, base="Resource", is_reference=True):
 
     def start(self) -> None:
         self.profile = Profile()
+        self._keeps_older_file = False
 
     def _get_player_id(self) -> str:
         return self.profile.player_id
@@ -51,12 +53,15 @@ class PlayerProfile(NativeObject, base="Resource", is_reference=True):
     def save(self, path: str) -> bool:
         """Writes the profile.
 
-        True where that worked. The old file stays whole until the new one is on the disk.
+        True where that worked. The old file stays whole until the new one is on the disk. Waits for the disk.
         """
         try:
             file = Path(engine.absolute_path(path))
             file.parent.mkdir(parents=True, exist_ok=True)
+            if self._keeps_older_file and file.exists():
+                set_aside(file)
             self.profile.save(file)
+            self._keeps_older_file = False
         except (AdaptiveAgentsError, OSError) as error:
             engine.push_error(f"{error}", "PlayerProfile.save")
             return False
@@ -71,3 +76,13 @@ class PlayerProfile(NativeObject, base="Resource", is_reference=True):
     def end_episode(self) -> None:
         """Ends a round: the slow weights move a little towards what this round showed."""
         self.profile.end_episode(AdaptationSettings().meta_step_size)
+
+    # ---- for the hub
+
+    def start_afresh(self, brain: Brain) -> None:
+        """Drops what was remembered for an earlier brain of this name, whose spec was another.
+
+        The file that still holds it is moved aside by the next `save`, not overwritten.
+        """
+        self.profile.forget(brain)
+        self._keeps_older_file = True

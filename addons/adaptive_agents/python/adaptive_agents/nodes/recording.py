@@ -1,6 +1,6 @@
 """Writes sessions without holding up the game:
 
-one thread takes the rows that ticks hand over, and writes them every second.
+one thread takes the rows that ticks hand over, writes them every second, and finishes files.
 
 A game that is killed loses what came in since the last write; a disk that fills up loses nothing, since the
 rows wait in memory and are tried again.
@@ -25,12 +25,15 @@ WRITE_INTERVAL_SEC = 1.0
 
 
 class SessionFile:
-    """One `.session` file and the rows that wait for it. `put` never waits for the disk; `close` does."""
+    """One `.session` file and the rows that wait for it. Only `close` waits for the disk."""
 
     def __init__(self, writer: SessionWriter) -> None:
         self.path = writer.path
         self.problem = ""
         """What the last write ran into, until `take_problem`; reported once, until a write succeeds again."""
+        self.is_complete = False
+        """Whether the file is finished and on the disk."""
+        self._is_finishing = False
         self._writer = writer
         self._waiting: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -76,27 +79,40 @@ class SessionFile:
         return problem
 
     def write(self) -> None:
-        """Writes everything that waits. Called on the thread, and by `close`."""
+        """Writes everything that waits. Called on the thread."""
         with self._lock:
             try:
                 self._drain()
-                self._writer.flush()
+                if self._is_finishing:
+                    self._complete()
+                else:
+                    self._writer.flush()
                 self._in_trouble = False
             except AdaptiveAgentsError as error:
                 if not self._in_trouble:
                     self.problem = str(error)
                 self._in_trouble = True
 
+    def finish(self) -> None:
+        """Lets the thread write everything and finish the file; it tries again while the disk is full."""
+        self._is_finishing = True
+
     def close(self) -> None:
         """Writes everything and finishes the file.
 
         Raises:
-            SessionError: the disk is full or gone.
+            SessionError: the disk is full or gone; the thread tries again.
         """
-        _thread.remove(self)
+        self._is_finishing = True
         with self._lock:
+            self._in_trouble = True  # unless it works: the caller hears of it, nobody else need
             self._drain()
-            self._writer.close()
+            self._complete()
+
+    def _complete(self) -> None:
+        self._writer.close()
+        self.is_complete = True
+        _thread.remove(self)
 
     def _drain(self) -> None:
         rows = []
@@ -141,12 +157,14 @@ class _WritingThread:
                 self._files.remove(file)
 
     def close(self) -> None:
-        """Ends the thread. Files that are still open must be closed before."""
+        """Ends the thread. A file that a full disk kept open gets its last chance."""
         with self._wake:
             thread, self._thread = self._thread, None
             self._wake.notify_all()
         if thread is not None:
             thread.join()
+        for file in list(self._files):
+            file.write()
 
     def _work(self) -> None:
         me = threading.current_thread()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def _changed(recorder: SessionRecorder) -> None:
     hub.changed = True
     if not recorder.recording:
-        recorder.save()
+        recorder.finish()
 
 
 class SessionRecorder(NativeObject, base="Node"):
@@ -51,6 +51,7 @@ class SessionRecorder(NativeObject, base="Node"):
 
     def start(self) -> None:
         self.files: dict[Spec, SessionFile] = {}
+        self.finishing: list[SessionFile] = []
         self.numbers: dict[AdaptiveAgent, int] = {}
         self.first_tick: int | None = None
         self.gave_up = False
@@ -72,17 +73,15 @@ class SessionRecorder(NativeObject, base="Node"):
 
         The path of the (last) file; the next example begins another.
         """
+        self.finish()
         path = ""
-        for file in self.files.values():
+        for file in self.finishing:
             try:
                 file.close()
             except SessionError as error:
                 engine.push_error(str(error), "SessionRecorder.save")
             path = str(file.path)
-            self.emit("session_saved", path)
-        self.files.clear()
-        self.numbers.clear()
-        self.first_tick, self.gave_up = None, False
+        self.tell_finished()
         return path
 
     @staticmethod
@@ -106,6 +105,24 @@ class SessionRecorder(NativeObject, base="Node"):
         return [] if self.directory else ["Set a directory, for example user://sessions."]
 
     # ---- for the tick
+
+    def finish(self) -> None:
+        """Finishes the session without waiting for the disk; the next example begins another."""
+        for file in self.files.values():
+            file.finish()
+            self.finishing.append(file)
+        self.files.clear()
+        self.numbers.clear()
+        self.first_tick, self.gave_up = None, False
+
+    def tell_finished(self) -> None:
+        """Emits `session_saved` for every file that is on the disk by now."""
+        for file in list(self.finishing):
+            if file.problem:
+                engine.push_error(file.take_problem(), "SessionRecorder")
+            if file.is_complete:
+                self.finishing.remove(file)
+                self.emit("session_saved", str(file.path))
 
     def fail(self, message: str) -> None:
         """After an exception in one of its callbacks: nothing more is recorded."""
