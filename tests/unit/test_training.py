@@ -42,7 +42,13 @@ QUICK = {
 TRAINED = {
     "pooled": {"meta_steps": 200},
     "reptile": {"meta_steps": 400, "num_inner_steps": 8, "inner_lr": 0.2},
-    "maml": {"meta_steps": 250, "num_inner_steps": 3, "inner_lr": 0.2, "meta_lr": 0.01},
+    "maml": {
+        "meta_steps": 250,
+        "num_inner_steps": 3,
+        "inner_lr": 0.2,
+        "meta_lr": 0.01,
+        "learn_step_sizes": False,
+    },
 }
 
 
@@ -106,7 +112,7 @@ def no_export(monkeypatch) -> dict:
 def test_a_meta_learner_beats_the_fine_tuned_pooled_model(brains, sessions, learner):
     result = evaluate(brains, [sessions / "test"])
     assert result.headline(learner).is_below(result.headline("pooled"))
-    assert result.headline("pooled").is_below(result.headline("frozen"))
+    assert result.ratios["pooled/frozen"].high < 1
     assert result.ratios[f"{learner}/frozen"].high < 0.6
 
 
