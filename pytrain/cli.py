@@ -1,14 +1,18 @@
 """The command line: `pytrain record | train | evaluate | inspect | play | demo`.
 
 Each command is a dataclass of settings (its fields are the `--help`) and a function that takes it. A user's
-mistake ends with one clear message and exit code 2, Ctrl-C with 130; a traceback means a mistake of ours.
+mistake ends with one clear message and exit code 2, Ctrl-C with 130, SIGTERM with 143; a traceback means a
+mistake of ours.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from tyro.extras import subcommand_cli_from_dict
@@ -28,7 +32,8 @@ from pytrain.record import run as run_record
 from pytrain.settings import TrainSettings
 
 USER_MISTAKE = 2
-INTERRUPTED = 130
+INTERRUPTED = 128 + signal.SIGINT
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = _parse(arguments)
     command = next(command for command in COMMANDS.values() if type(settings) is command.settings)
     try:
-        command.run(settings)
+        with _unwound_when_ended():
+            command.run(settings)
     except (AdaptiveAgentsError, SetupError) as error:
         fail(str(error))
         return USER_MISTAKE
@@ -68,7 +74,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         messages.print(f"\ninterrupted; {command.kept}")
         return INTERRUPTED
+    except Ended as ended:
+        messages.print(f"\nended by {ended.signal.name}; {command.kept}")
+        return 128 + ended.signal
     return 0
+
+
+class Ended(BaseException):
+    """Somebody asked this process to end; like KeyboardInterrupt, and for the same reason no Exception."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = signal.Signals(number)
+
+
+@contextmanager
+def _unwound_when_ended() -> Iterator[None]:
+    """Lets a request to end run the `finally` blocks, which stop what this process has started."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        for each in ENDING_SIGNALS:
+            signal.signal(each, signal.SIG_IGN)  # asking twice must not interrupt the stopping
+        raise Ended(number)
+
+    before = {number: signal.signal(number, end) for number in ENDING_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _parse(arguments: Sequence[str] | None) -> Any:

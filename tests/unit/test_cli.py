@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -174,6 +177,29 @@ def test_ctrl_c_ends_with_130_and_says_what_is_kept(
     monkeypatch.setattr("pytrain.inspection.inspect", interrupt)
     assert cli.main(["inspect", "a.brain"]) == cli.INTERRUPTED
     assert "interrupted; nothing was written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_ended_ends_what_it_has_started(tmp_path: Path, number: signal.Signals) -> None:
+    """`kill`, or a terminal that is closed, in the middle of a recording."""
+    engine, pid = tmp_path / "godot", tmp_path / "pid"
+    engine.write_text(
+        '#!/bin/sh\ncase "$*" in *--version*) echo 4.6.3.stable; exit;; esac\n'
+        f"echo $$ > '{pid}.new'; mv '{pid}.new' '{pid}'; exec sleep 60\n"
+    )
+    engine.chmod(0o755)
+    command = [sys.executable, "-m", "pytrain", "record", "--out", tmp_path / "s", "--players", "0:1"]
+    with subprocess.Popen(
+        command, env=os.environ | {"GODOT": str(engine)}, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not pid.exists():
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(30) == 128 + number
+        assert f"ended by {number.name}; every finished session is whole" in process.stderr.read()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
 
 
 def test_our_own_mistakes_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
