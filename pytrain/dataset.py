@@ -161,8 +161,8 @@ def split_by_player(players: Players, held_out_fraction: float, seed: int) -> tu
 
 
 def player_hash(player_id: str) -> str:
-    """How a brain remembers who it was trained on without naming them."""
-    return hashlib.sha256(player_id.encode()).hexdigest()
+    """How a brain remembers who it was trained on without naming them; 16 digits keep it small."""
+    return hashlib.sha256(player_id.encode()).hexdigest()[:16]
 
 
 def _usable_sessions(files: Sequence[Path], progress: ProgressCallback) -> list[tuple[Path, Session]]:

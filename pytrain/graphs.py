@@ -227,7 +227,20 @@ def _trace(
     )
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
-    return Trace(program.model_proto)
+    return Trace(_without_notes(program.model_proto))
+
+
+def _without_notes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drops where each node came from: half of the bytes, and paths of the machine that trained."""
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info, *model.graph.initializer):
+        del value.metadata_props[:]
+        value.doc_string = ""
+    del model.graph.metadata_props[:], model.metadata_props[:]
+    del model.graph.value_info[:]
+    return model
 
 
 class _AsModule(torch.nn.Module):

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from adaptive_agents.brain import Brain
-from adaptive_agents.spec import TargetKind
+from adaptive_agents.spec import Field, Spec, Target, TargetKind
 from adaptive_agents.support import SupportSet
+from pytrain.dataset import player_hash
 from pytrain.errors import PytrainError
 from pytrain.export import check_same_as_torch, export_brain
 from pytrain.inner_loop import adapt
@@ -121,9 +122,22 @@ def test_predictions_with_shared_weights_equal_torch(exported, agents):
     assert np.abs(brain.predict(batch.observations[0].numpy(), given) - expected).max() <= 1e-5
 
 
-def test_a_brain_is_small(exported):
+def test_a_brain_is_small_even_after_a_thousand_players(tmp_path):
+    network = MLP(19, (64, 64, 64), 2)
+    params = network.init_params(torch.Generator().manual_seed(0))
+    ones = (torch.zeros(19), torch.ones(19), torch.zeros(2), torch.ones(2))
+    spec = Spec((Field("seen", 19),), Target("vector", "moved", 2), 36)
+    model = Model(network, spec.target, Normalisation(*ones), params)
+    hashes = {"player_ids_sha256": [player_hash(f"player-{player}") for player in range(1056)]}
+    export_brain(tmp_path / "archer.brain", model, params, spec, ABOUT | {"training": hashes})
+    assert (tmp_path / "archer.brain").stat().st_size < 250_000
+
+
+def test_a_brain_does_not_tell_where_it_was_trained(exported):
     brain, _, _ = exported
-    assert Path(brain.source).stat().st_size < 300_000
+    content = Path(brain.source).read_bytes()
+    assert str(Path(__file__).parent.parent.parent).encode() not in content
+    assert b"stack_trace" not in content
 
 
 def test_the_graph_that_adapts_needs_nothing_but_onnx_itself(exported):
