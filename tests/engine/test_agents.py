@@ -280,6 +280,23 @@ print("goes on ", others[1].enabled, " ", others[1].action != before)
     assert "goes on true true" in log
 
 
+def test_an_agent_goes_on_under_another_parent(play):
+    log = play(
+        """
+var agent := archer("Archer")
+var elsewhere := Node.new()
+add_child(elsewhere)
+await ticks(3)
+agent.reparent(elsewhere)
+await ticks(3)
+var before: PackedFloat32Array = agent.action
+await ticks(3)
+print("goes on ", agent.action != before)
+"""
+    )
+    assert "goes on true" in log
+
+
 BROKEN = ARCHER.replace(
     "\treturn Packed",
     '\tif name == &"Broken":\n\t\tvar nobody: Node = null\n\t\tnobody.get_name()\n\treturn Packed',

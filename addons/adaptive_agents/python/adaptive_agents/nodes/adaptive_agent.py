@@ -27,7 +27,16 @@ from adaptive_agents.godot.declare import (
     script_method,
 )
 from adaptive_agents.nodes.adaptive_brain import AdaptiveBrain
-from adaptive_agents.nodes.hub import DISABLED, ENABLED, ENTER_TREE, EXIT_TREE, PAUSED, UNPAUSED, hub
+from adaptive_agents.nodes.hub import (
+    DISABLED,
+    ENABLED,
+    ENTER_TREE,
+    EXIT_TREE,
+    PATH_RENAMED,
+    PAUSED,
+    UNPAUSED,
+    hub,
+)
 from adaptive_agents.nodes.player_profile import PlayerProfile
 from adaptive_agents.spec import Field, Spec, Target
 
@@ -50,7 +59,7 @@ class TargetKind(IntEnum):
 def _changed(agent: AdaptiveAgent) -> None:
     """Something that decides how the agent takes part in the tick."""
     agent.reported.clear()
-    hub.changed = True
+    hub.agent_changed(agent)
     if engine.is_editor():
         agent.call_engine("update_configuration_warnings")
 
@@ -58,7 +67,7 @@ def _changed(agent: AdaptiveAgent) -> None:
 class AdaptiveAgent(NativeObject, base="Node"):
     """Predicts what the player does next, and fits the prediction to the player."""
 
-    notifications = (ENTER_TREE, EXIT_TREE, PAUSED, UNPAUSED, DISABLED, ENABLED)
+    notifications = (ENTER_TREE, EXIT_TREE, PAUSED, UNPAUSED, PATH_RENAMED, DISABLED, ENABLED)
     enums = (Adaptation, TargetKind)
 
     enabled = Exported[bool](True, changed=_changed)
@@ -155,6 +164,8 @@ class AdaptiveAgent(NativeObject, base="Node"):
             hub.add_agent(self)
         elif what == EXIT_TREE:
             hub.remove_agent(self)
+        elif what == PATH_RENAMED:
+            hub.agent_moved(self)
         else:
             hub.process_changed = True
 

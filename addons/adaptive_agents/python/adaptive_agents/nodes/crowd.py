@@ -113,8 +113,13 @@ class Crowd:
 
     def forget(self, agent: AdaptiveAgent) -> None:
         """An agent has left, perhaps in the middle of a tick; it may be freed as soon as this returns."""
-        self.agents[self._slot_of[agent]] = None
+        slot = self._slot_of[agent]
+        self._leave(agent)
+        self._members = self._members[self._members != slot]
+        self._able[slot] = False
+        self._memory_of[slot] = None
         self._rows.clear()
+        self._plans.clear()
         self._unscored = None
         self._arrangement += 1
 

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
 # The engine's Node.NOTIFICATION_…
 ENTER_TREE, EXIT_TREE = 10, 11
-PAUSED, UNPAUSED, DISABLED, ENABLED = 14, 15, 28, 29
+PAUSED, UNPAUSED, PATH_RENAMED, DISABLED, ENABLED = 14, 15, 23, 28, 29
 TICKS_REMEMBERED = 6000
+
+
+CrowdKey = tuple[Brain | None, Spec]
 
 
 class Hub:
@@ -52,7 +55,13 @@ class Hub:
         self.settings = AdaptationSettings()
         self.worker = AdaptationWorker()
         self.default_profile: PlayerProfile | None = None
-        self._crowds: dict[tuple[Brain | None, Spec], Crowd] = {}
+        self._keys: dict[AdaptiveAgent, CrowdKey] = {}
+        """What `_key` found out, until the agent is set differently: parsing fields is slow."""
+        self._known_keys: dict[CrowdKey, CrowdKey] = {}
+        """Each key in use, so that equal ones are the same object."""
+        self._paths: dict[AdaptiveAgent, str] = {}
+        """Where agents are in the scene tree, as far as a recorder asked."""
+        self._crowds: dict[CrowdKey, Crowd] = {}
         self._crowd_of: dict[AdaptiveAgent, Crowd] = {}
         self._tick = 0
         self._is_connected = False
@@ -71,7 +80,20 @@ class Hub:
     def remove_agent(self, agent: AdaptiveAgent) -> None:
         if agent in self.agents:
             del self.agents[agent]
-            self._forget(agent)
+            self.agent_changed(agent)
+            self.agent_moved(agent)
+            crowd = self._crowd_of.pop(agent, None)
+            if crowd is not None:
+                crowd.forget(agent)
+
+    def agent_changed(self, agent: AdaptiveAgent) -> None:
+        """Something was set that decides how the agent takes part in the tick."""
+        self._keys.pop(agent, None)
+        self.changed = True
+
+    def agent_moved(self, agent: AdaptiveAgent) -> None:
+        """Its path in the scene tree is another one, or will be."""
+        self._paths.pop(agent, None)
 
     def add_recorder(self, recorder: SessionRecorder) -> None:
         if self._begin(recorder):
@@ -97,12 +119,6 @@ class Hub:
             engine.call(engine.call(node, "get_tree"), "connect", "physics_frame", tick)
         return True
 
-    def _forget(self, agent: AdaptiveAgent) -> None:
-        crowd = self._crowd_of.pop(agent, None)
-        if crowd is not None:
-            crowd.forget(agent)
-        self.changed = True
-
     # ---- the tick
 
     def tick(self) -> None:
@@ -119,11 +135,10 @@ class Hub:
                 crowd.find_able()
         if self._crowds and not any(crowd.is_able for crowd in self._crowds.values()):
             return  # the game is paused: no time passes, and what waits for its horizon goes on afterwards
-        for key in list(self._crowds):
-            if self.changed:  # a script freed an agent, or set one differently, in the crowd before
-                self._arrange()
-            if key in self._crowds:
-                self._tick_crowd(self._crowds[key])
+        for key, crowd in list(self._crowds.items()):
+            # A script in the crowd before may have called `decide`, which arranges what changed.
+            if self._crowds.get(key) is crowd:
+                self._tick_crowd(crowd)
         memories = [memory for crowd in self._crowds.values() for memory in crowd.memories]
         if memories:
             submit_due(self.worker, memories, self._tick, self.settings)
@@ -153,57 +168,83 @@ class Hub:
     def _arrange(self) -> None:
         """Puts every agent into the crowd of its brain and spec."""
         self.changed = False
-        members: dict[tuple[Brain | None, Spec], list[tuple[AdaptiveAgent, BrainMemory | None]]] = {}
+        # By identity: to hash a spec for every agent takes longer than all the rest.
+        members: dict[int, tuple[CrowdKey, list[AdaptiveAgent], list[BrainMemory | None]]] = {}
+        problems: list[tuple[AdaptiveAgent, str, AdaptiveAgentsError]] = []
         for agent in self.agents:
             try:
                 key = self._key(agent)
-                if key is not None:
-                    members.setdefault(key, []).append((agent, self._memory(agent, key[0])))
             except AdaptiveAgentsError as error:
-                agent.complain("settings", error)
+                problems.append((agent, "settings", error))
+                continue
+            if key is not None:
+                _, agents, memories = members.setdefault(id(key), (key, [], []))
+                agents.append(agent)
+                memories.append(self._memory(agent, key[0], problems))
         below = self._recorded_agents()
         before, self._crowds = self._crowds, {}
         self._crowd_of = {}
-        for key, entries in members.items():
+        for key, agents, memories in members.values():
             crowd = before.get(key) or Crowd(key[1], key[0])
-            agents = [agent for agent, _ in entries]
-            crowd.set_members(agents, [memory for _, memory in entries], below)
+            crowd.set_members(agents, memories, below)
             self._crowds[key] = crowd
             self._crowd_of.update(dict.fromkeys(agents, crowd))
+        self._known_keys = {key: key for key in self._crowds}
+        # Last: a script that hears of it may free agents.
+        for agent, kind, problem in problems:
+            if agent in self.agents:
+                # What is wrong with a file was said when it was loaded.
+                is_known = isinstance(problem, BrainError) and agent.brain is not None and agent.brain.source
+                agent.complain(kind, problem, is_known=bool(is_known))
 
-    def _key(self, agent: AdaptiveAgent) -> tuple[Brain | None, Spec] | None:
+    def _key(self, agent: AdaptiveAgent) -> CrowdKey | None:
+        """To which crowd the agent belongs; None while it takes no part."""
+        key = self._keys.get(agent)
+        if key is None:
+            key = self._find_key(agent)
+            if key is not None:
+                key = self._keys[agent] = self._known_keys.setdefault(key, key)
+        return key
+
+    def _find_key(self, agent: AdaptiveAgent) -> CrowdKey | None:
         if not agent.enabled or agent.has_failed:
             return None
         if agent.brain is not None and agent.brain.brain is None:
-            error = BrainError(f"{agent.label} stays idle: {agent.brain.error}")
-            agent.complain("settings", error, is_known=bool(agent.brain.source))
-            return None
+            raise BrainError(f"{agent.label} stays idle: {agent.brain.error}")
         brain = agent.brain.brain if agent.brain is not None else None
         spec = agent.current_spec(self.tick_rate_hz)
         return None if spec is None else (brain, spec)
 
-    def _memory(self, agent: AdaptiveAgent, brain: Brain | None) -> BrainMemory | None:
+    def _memory(
+        self,
+        agent: AdaptiveAgent,
+        brain: Brain | None,
+        problems: list[tuple[AdaptiveAgent, str, AdaptiveAgentsError]],
+    ) -> BrainMemory | None:
         if brain is None or agent.adaptation == OFF:
             return None
         owner = agent.profile or self.current_profile
         try:
             return owner.profile.memory_for(brain)
         except ProfileError as error:
-            agent.complain("profile", ProfileError(f"{error}; the next save keeps the older file as .old"))
+            kept = ProfileError(f"{error}; the next save keeps the older file as .old")
+            problems.append((agent, "profile", kept))
             owner.start_afresh(brain)
             return owner.profile.memory_for(brain)
 
     def _recorded_agents(self) -> list[tuple[SessionRecorder, list[AdaptiveAgent]]]:
         """For each recorder that records: the agents below its parent."""
-        active = [recorder for recorder in self.recorders if recorder.recording]
-        if not active:
-            return []
-        paths = {agent: engine.call(agent, "get_path") for agent in self.agents}
         found = []
-        for recorder in active:
+        for recorder in [recorder for recorder in self.recorders if recorder.recording]:
             above = engine.call(recorder, "get_path").rpartition("/")[0] + "/"
-            found.append((recorder, [agent for agent, path in paths.items() if path.startswith(above)]))
+            found.append((recorder, [agent for agent in self.agents if self._path(agent).startswith(above)]))
         return found
+
+    def _path(self, agent: AdaptiveAgent) -> str:
+        path = self._paths.get(agent)
+        if path is None:
+            path = self._paths[agent] = engine.call(agent, "get_path")
+        return path
 
     # ---- what nodes ask for
 
@@ -290,6 +331,9 @@ class Hub:
         self.worker.close()
         self.agents.clear()
         self.recorders.clear()
+        self._keys.clear()
+        self._known_keys.clear()
+        self._paths.clear()
         self._crowds.clear()
         self._crowd_of.clear()
 
