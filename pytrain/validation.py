@@ -27,8 +27,9 @@ SUPPORT_SIZES = (128, 256, 512, 1024)
 SEARCH_PLAYERS = 24  # enough to tell settings apart; what is reported is measured on all
 FIRST_SUPPORT_SIZE = 256
 QUERY_SIZE = 256
+LARGEST_COST = 40_000  # examples through the network in one adaptation, which runs beside a game
 GIVE_UP = 1.05  # more steps are not tried once they raised the error to this many times the best
-WORTH_PAYING_FOR = 0.005  # a costlier setting has to lower the error by this part of it
+WORTH_PAYING_FOR = 0.015  # a costlier setting has to lower the error by this part of it
 RADIUS_MARGIN = 3.0  # how much further than any meta-validation player a real one may adapt
 
 
@@ -110,9 +111,9 @@ class Validation:
         best = INNER_LRS.index(min(tried, key=_error).inner_lr)
         for sizes in (larger, smaller):
             for size in sizes:
-                before = min(tried, key=_error)
+                before = min(tried, key=_error).error
                 try_all(INNER_LRS[max(0, best - 1) : best + 2], size)
-                if min(tried, key=_error) is before:
+                if min(tried, key=_error).error > before * (1 - WORTH_PAYING_FOR):
                     break
             if min(tried, key=_error).support_size > FIRST_SUPPORT_SIZE:
                 break
@@ -128,7 +129,7 @@ class Validation:
         support = self._support(model, support_size, self._search)
         adapted = for_each_task(params, len(self._search))
         best = math.inf
-        for step in range(1, STEP_COUNTS[-1] + 1):
+        for step in range(1, min(STEP_COUNTS[-1], LARGEST_COST // support_size) + 1):
             adapted = inner_step(model, adapted, support, inner_lr).params
             if step in STEP_COUNTS:
                 error = self._error(model, adapted, self._search)
