@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV := .venv/bin/python
-GDSCRIPT := addons demo_game
+GDSCRIPT := addons demo_game tests
 
 .PHONY: demo test setup lint format clean distclean
 .NOTPARALLEL:

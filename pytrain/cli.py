@@ -110,7 +110,8 @@ def _parse(arguments: Sequence[str] | None) -> Any:
     return subcommand_cli_from_dict(
         {name: command.settings for name, command in COMMANDS.items()},
         prog="pytrain",
-        description="Train enemies that learn how a player plays, and show what that gains.",
+        description="Train enemies that learn how a player plays, and show what that gains.\n"
+        "`pytrain COMMAND --help` explains the settings of a command.",
         args=arguments,
         sort_subcommands=False,
     )

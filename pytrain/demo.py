@@ -18,7 +18,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from tyro.conf import arg
 
 from pytrain.benchmark import benchmark
 from pytrain.console import PROGRESS_VARIABLE, messages, results, watch
@@ -39,7 +41,7 @@ TRAIN_TIMEOUT_SEC = 900.0
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """Record, train, evaluate and play, and show what adaptation gained; everything ends in one folder."""
+    """Record, train, evaluate and play, and show what adaptation gained."""
 
     out: Path = Path("build/demo")
     """Folder for everything that the demo makes; what an earlier demo left there is replaced."""
@@ -55,8 +57,10 @@ class DemoSettings:
     """Players of a family that is kept out of training."""
     seconds: int = 60
     """Seconds of play per player."""
-    meta_steps: int | None = None
-    """Meta steps of each training; by default the algorithm's own number."""
+    meta_steps: Annotated[
+        int | None, arg(metavar="INT", help_behavior_hint="(default: the algorithm's own)")
+    ] = None
+    """Meta steps of each training."""
     jobs: int = 2
     """Processes side by side; one per core is best."""
     seed: int = 0

@@ -29,7 +29,7 @@ from pytrain.errors import PytrainError
 class InspectSettings:
     """Show what is in a .session, .brain or .profile file."""
 
-    files: Annotated[Positional[tuple[Path, ...]], arg(metavar="FILE...")]
+    files: Annotated[Positional[tuple[Path, ...]], arg(metavar="FILE...", help_behavior_hint="(required)")]
     """The files to show."""
 
 

@@ -28,9 +28,11 @@ EVALUATE_SHARES = {"read sessions": 0.1, "evaluate": 0.9}
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateCommand(EvaluateSettings):
-    """Measure brains, side by side, on players they never saw, before and after adaptation."""
+    """Measure brains on players they never saw, before and after adaptation."""
 
-    files: Annotated[Positional[tuple[Path, ...]], arg(metavar="BRAIN... SESSIONS...")]
+    files: Annotated[
+        Positional[tuple[Path, ...]], arg(metavar="BRAIN... SESSIONS...", help_behavior_hint="(required)")
+    ]
     """Brains (.brain), and session files or folders of them; a pooled brain also gives the frozen line."""
     json: Annotated[bool, FlagCreatePairsOff] = False
     """Print the figures as JSON instead of a table."""

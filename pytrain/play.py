@@ -32,12 +32,12 @@ CURVE_SEC = 5
 
 @dataclass(frozen=True)
 class PlaySettings:
-    """Measure the archers' hit rate in the engine: no lead, linear lead, frozen brain, adapting brain."""
+    """Measure how often archers hit: without a brain, frozen, and adapting."""
 
     brain: Annotated[Positional[Path], arg(metavar="BRAIN")]
     """The .brain file that adapts."""
-    frozen: Path | None = None
-    """The .brain file of the condition that never adapts, best a pooled one; by default the same file."""
+    frozen: Annotated[Path | None, arg(metavar="BRAIN", help_behavior_hint="(default: BRAIN)")] = None
+    """The .brain file of the condition that never adapts, best a pooled one."""
     population: Population = "meta-test"
     """Which people play."""
     players: Annotated[str, arg(metavar="FIRST:LAST")] = "0:64"

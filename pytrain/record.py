@@ -24,7 +24,7 @@ STAGE = "record in the engine"
 
 @dataclass(frozen=True)
 class RecordSettings:
-    """Record sessions of scripted players: the demo game, headless, faster than real time."""
+    """Record scripted players in the demo game, headless and faster than real time."""
 
     out: Path
     """Folder for the .session files, and for the engine's logs."""
