@@ -38,12 +38,14 @@ func _init(name_of_player: String, brain_path: String, scripted_number: int) -> 
 		notice = "The addon is not running: run `make`. The archers lead in a straight line."
 		return
 	var brain: Resource = null
-	if ResourceLoader.exists(brain_path) or FileAccess.file_exists(brain_path):
-		brain = Predictors.load_brain(brain_path)
-	if brain == null:
-		notice = "No brain at %s: run `make demo` to train one." % brain_path
+	if not FileAccess.file_exists(brain_path) and not ResourceLoader.exists(brain_path):
+		notice = "No brain at %s: `make demo` trains one and plays with it." % brain_path
 	else:
-		arena.aim = Arena.Aim.BRAIN
+		brain = Predictors.load_brain(brain_path)
+		if brain == null:
+			notice = "The brain at %s cannot be used: the output says why." % brain_path
+		else:
+			arena.aim = Arena.Aim.BRAIN
 	var is_person := scripted_number < 0
 	_profile = (
 		PlayerFiles.load_profile(player_name) if is_person else PlayerFiles.new_profile(player_name)

@@ -35,8 +35,9 @@ func _initialize() -> void:
 				_results_path = value
 	Engine.max_fps = Engine.physics_ticks_per_second
 	var brain := load(_brain_path) as AdaptiveBrain
-	if brain == null:
-		printerr("crowd: cannot load brain '%s'" % _brain_path)
+	# Where the addon is switched off its classes are there, but a brain is empty.
+	if brain == null or brain.spec.is_empty():
+		printerr("crowd: brain '%s' cannot be used; the errors above say why" % _brain_path)
 		quit(2)
 		return
 	for number in _agents:

@@ -151,4 +151,4 @@ def test_building_without_an_engine_says_so(root, tmp_path):
     ]
     run = subprocess.run(build, check=False, capture_output=True, text=True)
     assert run.returncode == 2
-    assert re.search("no engine at .*x: name it with --godot", run.stderr)
+    assert re.search("there is no engine '.*x': give the Godot", run.stderr)
