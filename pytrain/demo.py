@@ -30,7 +30,7 @@ from pytrain.play import PlaySettings, play
 from pytrain.processes import Job, run_side_by_side
 from pytrain.record import RecordSettings, record
 from pytrain.report import write_report
-from pytrain.settings import ALGORITHMS, Algorithm
+from pytrain.settings import ALGORITHMS, Algorithm, EvaluateSettings
 from pytrain.simulation import Population
 from pytrain.tables import engine_table, play_table, prediction_table, target_list
 from pytrain.targets import judge, summary
@@ -98,6 +98,7 @@ class Demo:
     def run(self) -> None:
         """Every stage; the tables come last."""
         require_godot()
+        _check_amounts(self.settings)
         _clear(self.settings.out)
         stages = _Stages(total=6)
         stages.run(
@@ -276,6 +277,27 @@ def best_on_validation(brains: dict[Algorithm, Path]) -> Algorithm:
     learners: tuple[Algorithm, ...] = ("reptile", "fomaml", "maml")
     errors = {name: Brain.open(brains[name]).scores["meta_validation"]["error_after"] for name in learners}
     return min(learners, key=lambda name: float(errors[name]))
+
+
+def _check_amounts(settings: DemoSettings) -> None:
+    """Before the recording, which takes minutes."""
+    for name in (
+        "train_players",
+        "validation_players",
+        "test_players",
+        "play_players",
+        "unseen_players",
+        "jobs",
+    ):
+        amount = getattr(settings, name)
+        if amount < 1:
+            raise PytrainError(f"--{name.replace('_', '-')} is {amount}: it must be 1 or more")
+    measured_from = EvaluateSettings().query_from_sec
+    if settings.seconds <= measured_from + 1:
+        raise PytrainError(
+            f"--seconds is {settings.seconds}, but the error is measured on what is played after "
+            f"{measured_from:g} s: give {measured_from + 2:g} or more"
+        )
 
 
 def _clear(out: Path) -> None:

@@ -69,6 +69,11 @@ class Simulation:
     arenas: int = 16
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for option, value in (("--seconds", self.seconds), ("--arenas", self.arenas)):
+            if value < 1:
+                raise PytrainError(f"{option} is {value}: it must be 1 or more")
+
     @property
     def name(self) -> str:
         """How messages call it."""
@@ -93,6 +98,8 @@ class Simulation:
 
     def deal(self, parts: int) -> list[Simulation]:
         """The same simulation in at most `parts` processes, each with its own log and results."""
+        if parts < 1:
+            raise PytrainError(f"--jobs is {parts}: at least 1 process is needed to play")
         if parts == 1:
             return [self]
         return [

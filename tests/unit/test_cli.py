@@ -161,6 +161,29 @@ def test_a_demo_does_not_delete_files_that_no_demo_made(
     assert (tmp_path / "thesis.txt").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("record", "--jobs", "0"), "--jobs is 0: at least 1 process"),
+        (("record", "--seconds", "-3"), "--seconds is -3: it must be 1 or more"),
+        (("demo", "--test-players", "0"), "--test-players is 0: it must be 1 or more"),
+        (
+            ("demo", "--seconds", "10"),
+            "--seconds is 10, but the error is measured on what is played after 40",
+        ),
+    ],
+)
+def test_an_amount_that_cannot_work_is_refused_before_anything_is_recorded(
+    capsys: pytest.CaptureFixture[str],
+    fake_engine: Path,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    message: str,
+) -> None:
+    assert message in mistake(capsys, *words, "--out", tmp_path / "out")
+    assert not list(tmp_path.glob("out/**/*.log"))
+
+
 def test_an_unknown_command_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["recrod"])
