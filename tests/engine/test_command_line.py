@@ -50,21 +50,20 @@ def test_recording_again_gives_the_same_examples(pytrain: Pytrain, tmp_path: Pat
 def test_a_small_demo_goes_all_the_way_to_a_report(pytrain: Pytrain, tmp_path: Path) -> None:
     out = tmp_path / "a demo"
     shown = pytrain(
-        *("demo", "--out", out, "--train-players", "8", "--validation-players", "4", "--test-players", "4"),
-        *("--play-players", "4"),
-        *("--unseen-players", "3", "--meta-steps", "5"),
+        *("demo", "--out", out, "--train-players", "4", "--validation-players", "2", "--test-players", "4"),
+        *("--unseen-players", "3", "--play-players", "2", "--seconds", "42", "--meta-steps", "2"),
     )
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["prediction"]["players"] == 4
     assert report["unseen_family"]["players"] == 3
-    assert report["play"]["players"] == 4
+    assert report["play"]["players"] == 2
     assert report["engine"]["agents"] == 100
     assert report["engine"]["adaptations"] > 0
     assert list(report["seconds"]) == ["record", "train", "evaluate", "play", "engine"]
     assert "</html>" in (out / "report.html").read_text(encoding="utf-8")
     for heading in (
         "Prediction after 20 s of play, 4 new players",
-        "In play, 4 players: hits per shot",
+        "In play, 2 players: hits per shot",
         "What it had to show",
     ):
         assert heading in shown
