@@ -64,6 +64,7 @@ class Crowd:
         self._intervals = np.ones(0, np.int64)
         self._members = np.zeros(0, np.intp)
         self._able = np.zeros(0, bool)
+        self._idle = np.zeros(0, np.intp)
         self._arrangement = 0  # another number as soon as members come or go: slots from before are stale
         self._rows: dict[bytes, AgentRows] = {}
         self._plans: dict[bytes, tuple[list[BrainMemory | None], NDArray[np.intp]]] = {}
@@ -108,14 +109,16 @@ class Crowd:
     def find_able(self) -> None:
         """Asks the engine which agents it lets process now: their process_mode, and the tree's pause."""
         self._able = np.zeros(len(self.agents), bool)
-        self._able[self._members] = self._rows_of(self._members).find_able()
-        self.is_able = bool(self._able.any())
+        self._able[self._members] = able = self._rows_of(self._members).find_able()
+        self._idle = self._members[~able]
+        self.is_able = bool(able.any())
 
     def forget(self, agent: AdaptiveAgent) -> None:
         """An agent has left, perhaps in the middle of a tick; it may be freed as soon as this returns."""
         slot = self._slot_of[agent]
         self._leave(agent)
         self._members = self._members[self._members != slot]
+        self._idle = self._idle[self._idle != slot]
         self._able[slot] = False
         self._memory_of[slot] = None
         self._rows.clear()
@@ -190,12 +193,13 @@ class Crowd:
         if self._unscored is not None:
             self._score(self._unscored)
             self._unscored = None
-        able = self._able[self._members]
-        if not able.all():
+        if len(self._idle):
             # The game's time passes without them: what they wait to measure would come too late.
-            self._labels.end_episode(self._members[~able])
+            self._labels.end_episode(self._idle)
         deciding = np.flatnonzero(self._able & (tick % self._intervals == 0))
         waiting = self._labels.due(tick)
+        if not len(deciding) and not len(waiting):
+            return
         wanted = waiting
         if not self.is_category and not np.array_equal(deciding, waiting):
             wanted = np.union1d(deciding, waiting)

@@ -190,6 +190,7 @@ class Hub:
             self._crowds[key] = crowd
             self._crowd_of.update(dict.fromkeys(agents, crowd))
         self._known_keys = {key: key for key in self._crowds}
+        self._runs_before -= sum(crowd.runs for key, crowd in before.items() if key not in self._crowds)
         # Last: a script that hears of it may free agents.
         for agent, kind, problem in problems:
             if agent in self.agents:
