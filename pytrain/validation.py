@@ -86,8 +86,8 @@ class Validation:
     ) -> Adaptation:
         """The cheapest setting of the grid whose error is about the lowest.
 
-        Every step size with one size of the support set; then the step sizes around the best with larger sets
-        for as long as that helps, or with smaller ones if it does not.
+        Every step size with one size of the support set; then the best and longer ones with larger sets,
+        which bear them, for as long as that helps, or with smaller ones if it does not.
         """
         larger = [size for size in SUPPORT_SIZES if size > FIRST_SUPPORT_SIZE]
         smaller = [size for size in reversed(SUPPORT_SIZES) if size < FIRST_SUPPORT_SIZE]
@@ -112,7 +112,7 @@ class Validation:
         for sizes in (larger, smaller):
             for size in sizes:
                 before = min(tried, key=_error).error
-                try_all(INNER_LRS[max(0, best - 1) : best + 2], size)
+                try_all(INNER_LRS[max(0, best - 2) : best + 1], size)
                 if min(tried, key=_error).error > before * (1 - WORTH_PAYING_FOR):
                     break
             if min(tried, key=_error).support_size > FIRST_SUPPORT_SIZE:
