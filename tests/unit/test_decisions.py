@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_agents.brain import Brain
-from adaptive_agents.decisions import DecisionBatch, classes_and_confidences
+from adaptive_agents.decisions import DecisionBatch
 from tests.tiny_brain import make_params, make_tiny_brain
 
 
@@ -69,10 +69,3 @@ def test_ever_new_arrangements_do_not_fill_the_memory(brain: Brain) -> None:
         profiles = np.array([int(bit) for bit in f"{number:08b}"], np.intp)
         batch.run(random_observations(8), profiles, players)
     assert len(batch._layouts) <= 32
-
-
-def test_the_most_probable_class_comes_with_its_probability() -> None:
-    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5]], np.float32)) + 90
-    classes, confidences = classes_and_confidences(logits)
-    assert classes.tolist() == [0, 2]
-    np.testing.assert_allclose(confidences, [0.7, 0.5], rtol=1e-4)

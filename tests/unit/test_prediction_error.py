@@ -18,7 +18,7 @@ def test_a_vectors_error_is_the_distance_in_target_units() -> None:
     )
     assert found.tolist() == [5.0, 0.0]
     assert (errors[2], errors[40]) == (5.0, 0.0)
-    np.testing.assert_array_equal(errors.of(np.array([40, 3, 2, 99])), [0.0, np.nan, 5.0, np.nan])
+    np.testing.assert_array_equal(errors.values_of(np.array([40, 3, 2, 99])), [0.0, np.nan, 5.0, np.nan])
     assert math.isnan(errors[3])
     assert math.isnan(errors[10_000])
 

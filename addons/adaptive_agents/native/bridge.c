@@ -29,7 +29,6 @@ typedef char aa_string[16];
 	X(GDExtensionInterfacePackedByteArrayOperatorIndex, packed_byte_array_operator_index)                                      \
 	X(GDExtensionInterfacePackedFloat32ArrayOperatorIndex, packed_float32_array_operator_index)                                \
 	X(GDExtensionInterfacePackedFloat32ArrayOperatorIndexConst, packed_float32_array_operator_index_const)                     \
-	X(GDExtensionInterfacePackedStringArrayOperatorIndex, packed_string_array_operator_index)                                  \
 	X(GDExtensionInterfaceArrayOperatorIndex, array_operator_index)                                                            \
 	X(GDExtensionInterfaceArrayOperatorIndexConst, array_operator_index_const)                                                 \
 	X(GDExtensionInterfaceDictionaryOperatorIndex, dictionary_operator_index)                                                  \

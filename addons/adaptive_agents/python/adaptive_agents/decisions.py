@@ -96,13 +96,3 @@ class DecisionBatch:
                     stacked[index] = now[name]
                 self._stacked_from[index] = now
         return self._stacked
-
-
-def classes_and_confidences(
-    logits: NDArray[np.float32],
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """(n,) most probable classes and (n,) their probabilities from logits (n, classes)."""
-    chances = np.exp(logits - logits.max(axis=1, keepdims=True))
-    chances /= chances.sum(axis=1, keepdims=True)
-    classes = chances.argmax(axis=1)
-    return classes, chances[np.arange(len(chances)), classes]

@@ -72,11 +72,6 @@ class RunningPredictionError:
             self._grow(int(slots.max()) + 1)
         return np.where(self._seen[slots] > 0, self._errors[slots], np.nan)
 
-    def of(self, slots: NDArray[np.intp]) -> NDArray[np.float64]:
-        """(n,) the running errors of many agents; NaN before their first matured prediction."""
-        self._grow(int(np.max(slots, initial=-1)) + 1)
-        return np.where(self._seen[slots] > 0, self._errors[slots], np.nan)
-
     def reset(self, slot: int) -> None:
         """Starts anew for one agent: its slot was given to another, or its weights were exchanged."""
         self._grow(slot + 1)

@@ -72,10 +72,9 @@ class Usage:
 class Exported(Generic[T]):
     """A property of the class.
 
-    Without `get` the value is kept in the Python object; with `get` alone it is read only.
-
-    With `get` and `set_` it is kept elsewhere. `native` properties are kept in the C half and read there
-    (bridge.c). `changed` is called with the object after every assignment.
+    Without `get` the value is kept in the Python object; with `get` alone it is read only; with `get` and
+    `set_` it is kept elsewhere. `native` properties are kept in the C half and read there (agents.c).
+    `changed` is called with the object after every assignment.
     """
 
     name: str
@@ -162,10 +161,10 @@ class Method:
     function: Callable[..., Any]
     is_static: bool = False
     is_const: bool = False
-    is_virtual: bool = False  # a script may define it; the engine's own method of this name is never called
-    overrides: bool = (
-        False  # the engine calls it (Node._get_configuration_warnings, ResourceFormatLoader._load, …)
-    )
+    is_virtual: bool = False
+    """A script may define it; the engine's own method of this name is never called."""
+    overrides: bool = False
+    """The engine calls it (Node._get_configuration_warnings, ResourceFormatLoader._load, …)."""
     name: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """Calls into the engine: objects by method name, singletons, error messages, files.
 
 Method calls go by name, through the engine's own dynamic call. What happens every tick does not come through
-here (native/bridge.c).
+here (native/agents.c).
 """
 
 from __future__ import annotations
@@ -36,18 +36,9 @@ def _variant_of(target: Any) -> Any:
 def singleton(name: str) -> EngineObject:
     """One of the engine's singletons: Engine, ResourceLoader, ProjectSettings, …"""
     pointer = lib.global_get_singleton(string_name(name))
-    return _object_variant(pointer)
-
-
-def _object_variant(pointer: Any) -> EngineObject:
     variant = uninitialised_variant()
     lib.aa_wrap(VariantType.OBJECT, variant, ffi.new("void **", pointer))
     return EngineObject(owned(variant))
-
-
-def construct(class_name: str) -> EngineObject:
-    """A new object of an engine class."""
-    return _object_variant(lib.classdb_construct_object2(string_name(class_name)))
 
 
 def push_error(message: str, function: str = "adaptive_agents", file: str = "", line: int = 0) -> None:

@@ -19,10 +19,9 @@ FREED: int = lib.AA_FREED
 
 
 class AgentRows:
-    """n agents.
+    """n agents. Valid until one of them is freed.
 
-    Valid until one of them is freed; an agent that is freed during one of the calls is left out by the
-    next.
+    An agent that a script frees during one of the calls is left out by the rest of that call.
     """
 
     def __init__(self, agents: Sequence[NativeObject]) -> None:

@@ -1,6 +1,4 @@
-"""The classes a game developer sees, one file each;
-
-and, in `CLASSES`, the table of contents of what the engine gets.
+"""The classes a game developer sees, one file each, and in `CLASSES` all that the engine gets.
 
     AdaptiveAgent, SessionRecorder      nodes                 adaptive_agent.py, session_recorder.py
     AdaptiveBrain, PlayerProfile        resources             adaptive_brain.py, player_profile.py

@@ -221,6 +221,3 @@ class AdaptiveAgent(NativeObject, base="Node"):
 
     def call_engine(self, name: str, *arguments: object) -> Any:
         return engine.call(self, name, *arguments)
-
-
-__all__ = ["Adaptation", "AdaptiveAgent", "ObservationError", "TargetKind"]

@@ -1,6 +1,4 @@
-"""AdaptiveBrain:
-
-a `.brain` file as a resource, and the loader behind `load("res://archer.brain")` and drag and drop.
+"""AdaptiveBrain, a `.brain` file as a resource, and the loader behind `load()` and drag and drop.
 
 A brain that cannot be read is still a resource, without content: a scene that names it loads, its agents stay
 idle, and the reason was printed once.

@@ -1,6 +1,6 @@
-"""Writes sessions without holding up the game:
+"""Writes sessions without holding up the game.
 
-one thread takes the rows that ticks hand over, writes them every second, and finishes files.
+One thread takes the rows that ticks hand over, writes them every second, and finishes files.
 
 A game that is killed loses what came in since the last write; a disk that fills up loses nothing, since the
 rows wait in memory and are tried again.
