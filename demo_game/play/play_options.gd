@@ -17,7 +17,7 @@ var watch := -1
 static func parse(words: PackedStringArray) -> PlayOptions:
 	var options := PlayOptions.new()
 	for word in words:
-		var value := word.get_slice("=", 1)
+		var value := word.substr(word.find("=") + 1)
 		if word.begins_with("brain="):
 			options.brain = value
 		elif word.begins_with("name="):

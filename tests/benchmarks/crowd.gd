@@ -23,7 +23,7 @@ var _phase := "off"
 
 func _initialize() -> void:
 	for word in OS.get_cmdline_user_args():
-		var value := word.get_slice("=", 1)
+		var value := word.substr(word.find("=") + 1)
 		match word.get_slice("=", 0):
 			"agents":
 				_agents = value.to_int()
