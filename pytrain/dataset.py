@@ -148,6 +148,23 @@ def read_players(paths: Iterable[Path], progress: ProgressCallback = silent) -> 
     return Players(spec, ids, len(sessions), offsets, ticks, observations, targets, weights)
 
 
+def who_played_longer(players: Players, than_sec: float, option: str) -> Players:
+    """The players with examples after `than_sec` seconds of play; the others are left out with a warning.
+
+    `option` is the setting that asks for so much. Raises PytrainError when nobody is left.
+    """
+    played_sec = players.last_ticks / players.spec.tick_rate_hz
+    short = torch.nonzero(played_sec <= than_sec).flatten().tolist()
+    if not short:
+        return players
+    whose = f"player {players.ids[short[0]]!r} played {float(played_sec[short[0]]):.1f} s"
+    needed = f"but more than {than_sec:g} s are needed: record longer sessions, or lower {option}"
+    if len(short) == len(players):
+        raise PytrainError(f"no player's play is long enough: {whose}, {needed}")
+    warn(f"left out: {len(short)} of {len(players)} players; {whose}, {needed}")
+    return players.select(torch.nonzero(played_sec > than_sec).flatten().tolist())
+
+
 def split_by_player(players: Players, held_out_fraction: float, seed: int) -> tuple[Players, Players]:
     """`(kept, held out)`: no player is in both, and both have at least one."""
     if len(players) < 2:

@@ -78,14 +78,6 @@ class TaskSampler:
             raise PytrainError(
                 f"--max-cut-sec {cuts.latest_sec:g} is before --min-cut-sec {cuts.earliest_sec:g}: raise it"
             )
-        too_short = torch.nonzero(players.last_ticks < self._earliest).flatten().tolist()
-        if too_short:
-            player = too_short[0]
-            raise PytrainError(
-                f"player {players.ids[player]!r} played {int(players.last_ticks[player]) / rate:.1f} s, but "
-                f"a task is cut at {cuts.earliest_sec:g} s or later: leave that player's sessions out, or "
-                "lower --min-cut-sec"
-            )
 
     def tasks(
         self, meta_batch_size: int, support_size: int, query_size: int, inner_steps: int, batch_size: int

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from adaptive_agents.errors import SpecError
-from pytrain.dataset import Players, player_hash, read_players, split_by_player
+from pytrain.dataset import Players, player_hash, read_players, split_by_player, who_played_longer
 from pytrain.errors import PytrainError
 from pytrain.export import export_brain
 from pytrain.learners import meta_gradient_of, outer_optimiser
@@ -130,6 +130,7 @@ def _players(settings: TrainSettings, progress: ProgressCallback) -> tuple[Playe
     """Meta-train and meta-validation players; nobody is both."""
     players = read_players(settings.sessions, progress)
     if not settings.validation_sessions:
+        players = who_played_longer(players, settings.adapt_at_sec, "--adapt-at-sec")
         return split_by_player(players, settings.validation_fraction, settings.seed)
     validation_players = read_players(settings.validation_sessions, progress)
     try:
@@ -146,7 +147,10 @@ def _players(settings: TrainSettings, progress: ProgressCallback) -> tuple[Playe
             f"player {both[0]!r} is among the players to learn from and those to validate on "
             f"({len(both)} such players): leave them out of one of the two"
         )
-    return players, validation_players
+    return (
+        who_played_longer(players, settings.min_cut_sec, "--min-cut-sec"),
+        who_played_longer(validation_players, settings.adapt_at_sec, "--adapt-at-sec"),
+    )
 
 
 def _meta_train(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from adaptive_agents.session import SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target
-from pytrain.dataset import read_players, split_by_player
+from pytrain.dataset import read_players, split_by_player, who_played_longer
 from pytrain.errors import PytrainError
 from tests.synthetic_players import HORIZON_TICKS, make_players, sinusoid_spec, write_sessions
 
@@ -161,6 +161,19 @@ def test_a_split_is_the_same_for_the_same_seed():
     players = make_players(20, seconds=1.0)
     assert split_by_player(players, 0.2, 3)[1].ids == split_by_player(players, 0.2, 3)[1].ids
     assert split_by_player(players, 0.2, 3)[1].ids != split_by_player(players, 0.2, 4)[1].ids
+
+
+def test_players_who_stopped_early_are_left_out_with_one_warning(tmp_path, capsys):
+    write(tmp_path / "1.session", "ann", [0, 1200])
+    write(tmp_path / "2.session", "bob", [0, 1206])
+    write(tmp_path / "3.session", "zoe", [0, 60])
+    players = read_players([tmp_path])
+    assert who_played_longer(players, 20.0, "--adapt-at-sec").ids == ("bob",)
+    warning = " ".join(capsys.readouterr().err.split())
+    assert "left out: 2 of 3 players; player 'ann' played 20.0 s, but more than 20 s are needed" in warning
+    assert who_played_longer(players, 0.5, "--min-cut-sec") is players
+    with pytest.raises(PytrainError, match=r"no player's play is long enough: player 'ann' .*--adapt-at-sec"):
+        who_played_longer(players, 60.0, "--adapt-at-sec")
 
 
 def test_one_player_cannot_be_split():

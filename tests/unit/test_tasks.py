@@ -128,8 +128,3 @@ def test_one_seed_gives_one_sequence_of_tasks():
         a, b, c = (sampler.tasks(4, 8, 8, 1, 8) for sampler in (one, same, other))
         assert torch.equal(a.query.observations, b.query.observations)
         assert not torch.equal(a.query.observations, c.query.observations)
-
-
-def test_a_player_who_stopped_before_the_first_cut_is_named_with_both_times():
-    with pytest.raises(PytrainError, match=r"'player-0' played 0\.9 s.*cut at 2 s"):
-        TaskSampler(make_players(1, seconds=1.0), Cuts(), 0)

@@ -213,11 +213,11 @@ def test_training_and_validation_must_have_one_spec(sessions, tmp_path):
         train(chosen)
 
 
-def test_a_validation_player_who_stopped_early_is_named(sessions, tmp_path):
+def test_validation_players_who_all_stopped_early_are_refused(sessions, tmp_path):
     write_sessions(tmp_path / "short", range(200, 203), seconds=10.0)
     chosen = settings(sessions, tmp_path / "a.brain", validation_sessions=(tmp_path / "short",))
     with pytest.raises(
-        PytrainError, match=r"'player-200' played 9\.9 s, but the error is measured after 20 s"
+        PytrainError, match=r"'player-200' played 9\.9 s, but more than 20 s .*--adapt-at-sec"
     ):
         train(chosen)
 
