@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytrain.dataset import Players
-from pytrain.errors import PytrainError
 from pytrain.tasks import Batch, Cuts, TaskSampler, newest_known, observed_between
 from tests.synthetic_players import HORIZON_TICKS, TICKS_APART, make_players, sinusoid_spec
 
