@@ -49,11 +49,11 @@ class DemoSettings:
     """Players that are learnt from."""
     validation_players: int = 32
     """Players on whom every method's settings are chosen."""
-    test_players: int = 128
+    test_players: int = 96
     """Players on whom prediction is measured."""
     play_players: int = 64
     """Players whom the archers shoot at in play."""
-    unseen_players: int = 48
+    unseen_players: int = 64
     """Players of a family that is kept out of training."""
     seconds: int = 60
     """Seconds of play per player."""

@@ -15,7 +15,7 @@ from adaptive_agents.godot.native import ffi, lib
 from . import callbacks, register
 
 SCENE_LEVEL, EDITOR_LEVEL = 2, 3
-# The worker thread gives the GIL back within this time when a tick wants it.
+# Python's own 5 ms would be a stutter: a worker lets go within this time when a tick wants it.
 SWITCH_INTERVAL_SEC = 0.0001
 
 
