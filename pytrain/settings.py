@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from tyro.conf import Positional, arg
 
@@ -42,11 +42,23 @@ DEFAULTS: dict[Algorithm, MetaTraining] = {
 """Chosen on meta-validation players of the demo game, at about the same time of training for each."""
 
 
+def _own(name: str, metavar: str) -> Any:
+    """How the help shows a setting whose default is the algorithm's own."""
+    values = {algorithm: getattr(chosen, name) for algorithm, chosen in DEFAULTS.items() if chosen.meta_steps}
+    if len(set(values.values())) == 1:
+        shown = f"{next(iter(values.values()))}"
+    else:
+        shown = ", ".join(f"{algorithm} {value}" for algorithm, value in values.items())
+    return arg(metavar=metavar, help_behavior_hint=f"(default: {shown})")
+
+
 @dataclass(frozen=True)
 class TrainSettings:
-    """Meta-train on recorded sessions and write one .brain; None is the algorithm's own default."""
+    """Meta-train on recorded sessions of many players and write one .brain."""
 
-    sessions: Annotated[Positional[tuple[Path, ...]], arg(metavar="SESSIONS...")]
+    sessions: Annotated[
+        Positional[tuple[Path, ...]], arg(metavar="SESSIONS...", help_behavior_hint="(required)")
+    ]
     """Session files, or folders of them, of the players to learn from."""
     out: Path
     """The .brain file to write."""
@@ -62,15 +74,15 @@ class TrainSettings:
     activation: Activation = "relu"
     """Activation of the hidden layers."""
 
-    inner_lr: float | None = None
+    inner_lr: Annotated[float | None, _own("inner_lr", "FLOAT")] = None
     """Step size of the inner loop during meta-training."""
-    num_inner_steps: int | None = None
+    num_inner_steps: Annotated[int | None, _own("num_inner_steps", "INT")] = None
     """Steps of the inner loop during meta-training."""
-    support_size: int | None = None
+    support_size: Annotated[int | None, _own("support_size", "INT")] = None
     """Examples in a support set during meta-training (the newest ones whose label was known)."""
-    inner_batch_size: int | None = None
+    inner_batch_size: Annotated[int | None, _own("inner_batch_size", "INT")] = None
     """How many of them each inner step sees during meta-training; in play it sees all."""
-    query_size: int | None = None
+    query_size: Annotated[int | None, _own("query_size", "INT")] = None
     """Examples in a query set during meta-training; for pooled, of each player in a batch."""
     min_cut_sec: float = 2.0
     """The earliest second of play at which a task is cut into support and query."""
@@ -79,15 +91,15 @@ class TrainSettings:
     query_window_sec: float = 20.0
     """How many seconds after the cut the query is drawn from."""
 
-    meta_batch_size: int | None = None
+    meta_batch_size: Annotated[int | None, _own("meta_batch_size", "INT")] = None
     """Tasks (players) per meta step."""
-    meta_steps: int | None = None
+    meta_steps: Annotated[int | None, _own("meta_steps", "INT")] = None
     """Meta steps to train for."""
-    meta_lr: float | None = None
+    meta_lr: Annotated[float | None, _own("meta_lr", "FLOAT")] = None
     """Step size of the outer optimiser (Adam, annealed to 0)."""
-    meta_step_size: float | None = None
+    meta_step_size: Annotated[float | None, _own("meta_step_size", "FLOAT")] = None
     """Reptile's step towards the adapted weights (annealed to 0)."""
-    learn_step_sizes: bool | None = None
+    learn_step_sizes: Annotated[bool | None, _own("learn_step_sizes", "True|False")] = None
     """Whether maml and fomaml also learn how far each weight moves in an inner step (Meta-SGD)."""
 
     validations: int = 10
