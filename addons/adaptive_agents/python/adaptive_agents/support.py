@@ -16,8 +16,9 @@ _SMALLEST_PADDED = 8
 HELD_BACK_SHARE = 0.02
 """The newest part of the examples that adaptation does not learn from, but is judged by.
 
-The newest examples are also the most useful ones, so few are held back. It matters little: on 32 meta-validation
-players of the demo, 40 s each, archers hit with 51 % at this share, 52 % at a twentieth, 50 % at a fifth.
+The newest examples are also the most useful ones, so few are held back. It matters little: on 32
+meta-validation players of the demo, 40 s each, archers hit with 51 % at this share, 52 % at a twentieth,
+50 % at a fifth.
 """
 
 _FEWEST_HELD_BACK = 4
