@@ -35,16 +35,26 @@ CATEGORY_SPEC = Spec(
 
 
 def make_tiny_brain(
-    path: Path, spec: Spec = VECTOR_SPEC, seed: int = 0, *, inner_loop: Mapping[str, Any] | None = None
+    path: Path,
+    spec: Spec = VECTOR_SPEC,
+    seed: int = 0,
+    *,
+    window: int = 1,
+    inner_loop: Mapping[str, Any] | None = None,
 ) -> Brain:
     """Writes a linear brain for the spec to `path` and returns it loaded."""
-    return write_brain(path, make_manifest(spec, inner_loop=inner_loop), make_parts(spec, seed))
+    manifest = make_manifest(spec, window=window, inner_loop=inner_loop)
+    return write_brain(path, manifest, make_parts(spec, seed, window))
 
 
-def make_manifest(spec: Spec = VECTOR_SPEC, *, inner_loop: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def make_manifest(
+    spec: Spec = VECTOR_SPEC, *, window: int = 1, inner_loop: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """A manifest for `write_brain`; `inner_loop` overrides single settings."""
-    shapes = {"weight": [spec.observation_size, spec.target.size], "bias": [spec.target.size]}
+    shapes = {"weight": [window * spec.observation_size, spec.target.size], "bias": [spec.target.size]}
     return {
+        # Brains of before windows have no such entry.
+        **({"window": window} if window > 1 else {}),
         "spec": spec.to_dict(),
         "algorithm": "reptile",
         "model": {"name": "linear", "hidden_sizes": []},
@@ -62,23 +72,23 @@ def make_manifest(spec: Spec = VECTOR_SPEC, *, inner_loop: Mapping[str, Any] | N
     }
 
 
-def make_parts(spec: Spec = VECTOR_SPEC, seed: int = 0) -> dict[str, bytes]:
+def make_parts(spec: Spec = VECTOR_SPEC, seed: int = 0, window: int = 1) -> dict[str, bytes]:
     """The parts for `write_brain`, with small random weights."""
-    params = make_params(spec, seed)
+    params = make_params(spec, seed, window)
     return {
-        "policy.onnx": _policy(spec, params, batched=False),
-        "policy_batched.onnx": _policy(spec, params, batched=True),
-        "adapt.onnx": _adapt(spec),
+        "policy.onnx": _policy(spec, params, window, batched=False),
+        "policy_batched.onnx": _policy(spec, params, window, batched=True),
+        "adapt.onnx": _adapt(spec, window),
         "init_params.bin": b"".join(params[name].astype("<f4").tobytes() for name in PARAMETERS),
     }
 
 
-def make_params(spec: Spec = VECTOR_SPEC, seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """Initial weights: weight (obs_dim, outputs), bias (outputs,)."""
+def make_params(spec: Spec = VECTOR_SPEC, seed: int = 0, window: int = 1) -> dict[str, NDArray[np.float32]]:
+    """Initial weights: weight (window * obs_dim, outputs), bias (outputs,)."""
     random = np.random.default_rng(seed)
     outputs = spec.target.size
     return {
-        "weight": random.normal(0, 0.1, (spec.observation_size, outputs)).astype(np.float32),
+        "weight": random.normal(0, 0.1, (window * spec.observation_size, outputs)).astype(np.float32),
         "bias": random.normal(0, 0.1, outputs).astype(np.float32),
     }
 
@@ -99,7 +109,7 @@ class _Nodes:
         return self("Constant", value=numpy_helper.from_array(np.asarray(values, dtype)))
 
     def predict(self, observations: str, weight: str, bias: str, name: str | None = None) -> str:
-        """observations (profiles, rows, obs_dim) -> (profiles, rows, outputs)."""
+        """observations (profiles, rows, inputs) -> (profiles, rows, outputs)."""
         bias_row = self("Unsqueeze", bias, self.constant([1], np.int64))
         return self("Add", self("MatMul", observations, weight), bias_row, name=name)
 
@@ -119,23 +129,23 @@ def _model(graph: onnx.GraphProto) -> bytes:
     return model.SerializeToString()
 
 
-def _parameter_inputs(spec: Spec) -> list[onnx.ValueInfoProto]:
+def _parameter_inputs(spec: Spec, inputs: int) -> list[onnx.ValueInfoProto]:
     return [
-        _value("weight", ("profiles", spec.observation_size, spec.target.size)),
+        _value("weight", ("profiles", inputs, spec.target.size)),
         _value("bias", ("profiles", spec.target.size)),
     ]
 
 
-def _policy(spec: Spec, params: Mapping[str, NDArray[np.float32]], *, batched: bool) -> bytes:
-    node, obs_dim, outputs = _Nodes(), spec.observation_size, spec.target.size
+def _policy(spec: Spec, params: Mapping[str, NDArray[np.float32]], window: int, *, batched: bool) -> bytes:
+    node, width, outputs = _Nodes(), window * spec.observation_size, spec.target.size
     if batched:
         node.predict("observations", "weight", "bias", name="predictions")
-        inputs = [_value("observations", ("profiles", "agents", obs_dim)), *_parameter_inputs(spec)]
+        inputs = [_value("observations", ("profiles", "agents", width)), *_parameter_inputs(spec, width)]
         made, initializers = _value("predictions", ("profiles", "agents", outputs)), []
     else:
         node("Gemm", "observations", "weight", "bias", name="predictions")
-        shapes = [_value("weight", (obs_dim, outputs)), _value("bias", (outputs,))]
-        inputs = [_value("observations", ("agents", obs_dim)), *shapes]
+        shapes = [_value("weight", (width, outputs)), _value("bias", (outputs,))]
+        inputs = [_value("observations", ("agents", width)), *shapes]
         made = _value("predictions", ("agents", outputs))
         initializers = [numpy_helper.from_array(params[name], name) for name in PARAMETERS]
     return _model(helper.make_graph(node.nodes, "policy", inputs, [made], initializers))
@@ -167,9 +177,9 @@ def _loss_and_error(
     return loss, gradient
 
 
-def _sgd_step(spec: Spec) -> onnx.GraphProto:
+def _sgd_step(spec: Spec, width: int) -> onnx.GraphProto:
     """The loop's body: (iteration, condition, weight, bias) -> (condition, weight, bias)."""
-    node, obs_dim, outputs = _Nodes("step_"), spec.observation_size, spec.target.size
+    node, outputs = _Nodes("step_"), spec.target.size
     _, gradient = _loss_and_error(node, spec, "weight_in", "bias_in")
     transposed = node("Transpose", "support_observations", perm=[0, 2, 1])
     by_weight = node("MatMul", transposed, gradient)
@@ -183,38 +193,38 @@ def _sgd_step(spec: Spec) -> onnx.GraphProto:
         [
             _value("iteration", (), TensorProto.INT64),
             _value("go_on", (), TensorProto.BOOL),
-            _value("weight_in", ("profiles", obs_dim, outputs)),
+            _value("weight_in", ("profiles", width, outputs)),
             _value("bias_in", ("profiles", outputs)),
         ],
         [
             _value("go_on_out", (), TensorProto.BOOL),
-            _value("weight_out", ("profiles", obs_dim, outputs)),
+            _value("weight_out", ("profiles", width, outputs)),
             _value("bias_out", ("profiles", outputs)),
         ],
     )
 
 
-def _adapt(spec: Spec) -> bytes:
-    node, obs_dim, outputs = _Nodes(), spec.observation_size, spec.target.size
+def _adapt(spec: Spec, window: int) -> bytes:
+    node, width, outputs = _Nodes(), window * spec.observation_size, spec.target.size
     _loss_and_error(node, spec, "weight", "bias", "loss_before")
     loop = helper.make_node(
         "Loop",
         ["num_inner_steps", "", "weight", "bias"],
         ["adapted.weight", "adapted.bias"],
-        body=_sgd_step(spec),
+        body=_sgd_step(spec, width),
     )
     node.nodes.append(loop)
     _loss_and_error(node, spec, "adapted.weight", "adapted.bias", "loss_after")
     inputs = [
-        *_parameter_inputs(spec),
-        _value("support_observations", ("profiles", "support", obs_dim)),
+        *_parameter_inputs(spec, width),
+        _value("support_observations", ("profiles", "support", width)),
         _value("support_targets", ("profiles", "support", spec.target_columns)),
         _value("support_weights", ("profiles", "support")),
         _value("inner_lr", ()),
         _value("num_inner_steps", (), TensorProto.INT64),
     ]
     made = [
-        _value("adapted.weight", ("profiles", obs_dim, outputs)),
+        _value("adapted.weight", ("profiles", width, outputs)),
         _value("adapted.bias", ("profiles", outputs)),
         _value("loss_before", ("profiles",)),
         _value("loss_after", ("profiles",)),

@@ -113,6 +113,38 @@ def test_batched_predictions_equal_those_of_each_profile(brain: Brain, profiles:
         np.testing.assert_allclose(together[index], brain.predict(observations[index], params), atol=1e-6)
 
 
+def test_a_brain_with_a_window_takes_the_last_observations_as_one_row(tmp_path: Path) -> None:
+    brain = make_tiny_brain(tmp_path / "a.brain", window=4)
+    assert (brain.window, brain.input_size, brain.spec.observation_size) == (4, 12, 3)
+    rows = np.random.default_rng(0).normal(size=(5, 12)).astype(np.float32)
+    expected = rows @ brain.init_params["weight"] + brain.init_params["bias"]
+    np.testing.assert_allclose(brain.predict(rows), expected, atol=1e-6)
+    together = brain.predict_batched(rows[None], repeat(brain.init_params, 1))
+    np.testing.assert_allclose(together[0], expected, atol=1e-6)
+
+
+def test_a_brain_of_before_windows_takes_the_newest_observation_alone(brain: Brain) -> None:
+    with zipfile.ZipFile(brain.source) as archive:
+        assert "window" not in json.loads(archive.read("manifest.json"))
+    assert (brain.window, brain.input_size) == (1, 3)
+
+
+@pytest.mark.parametrize("window", [0, -2, 1.5, True, "4", None])
+def test_a_window_that_makes_no_sense_is_refused(brain: Brain, window: Any) -> None:
+    data = repack(Path(brain.source).read_bytes(), change_manifest(window=window))
+    with pytest.raises(BrainError, match=r"'archer\.brain': its manifest has the window .*1 or more"):
+        Brain.load(data, "archer.brain")
+
+
+def test_graphs_of_another_window_are_refused_with_both_shapes(tmp_path: Path) -> None:
+    with pytest.raises(BrainError, match=r"'observations' has shape \(agents, 3\), .* needs \(any, 6\)"):
+        write_brain(
+            tmp_path / "a.brain",
+            make_manifest(window=2),
+            {**make_parts(window=2), "policy.onnx": make_parts()["policy.onnx"]},
+        )
+
+
 @pytest.mark.parametrize("spec", [VECTOR_SPEC, CATEGORY_SPEC], ids=["vector", "category"])
 @pytest.mark.parametrize("profiles", [1, 7])
 def test_adaptation_lowers_the_loss_and_no_steps_change_nothing(

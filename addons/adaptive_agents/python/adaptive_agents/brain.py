@@ -75,6 +75,7 @@ class Brain:
         spec: what it observes and predicts.
         algorithm: the learner that trained it, such as "maml".
         model: the model's name and sizes, as trained.
+        window: how many of an agent's last observations one prediction takes; 1 for the newest alone.
         inner_loop: how it adapts.
         init_params: the meta-learned weights, read-only arrays of shape `(*shape,)`.
         scores: what evaluation found, as stored by `pytrain`.
@@ -93,27 +94,24 @@ class Brain:
             raise BrainError(str(error)) from None
         self.algorithm = archive.entry("algorithm", str)
         self.model: dict[str, Any] = archive.entry("model", dict)
+        self.window = _window(archive)
         self.inner_loop = _inner_loop(archive)
         self.scores: dict[str, Any] = archive.entry("scores", dict)
         self.training: dict[str, Any] = archive.entry("training", dict)
         self.init_params = _init_params(archive)
 
-        obs_dim, columns, outputs = (
-            self.spec.observation_size,
-            self.spec.target_columns,
-            self.spec.target.size,
-        )
+        inputs, columns, outputs = self.input_size, self.spec.target_columns, self.spec.target.size
         shapes = {name: array.shape for name, array in self.init_params.items()}
         stacked = {name: (FREE, *shape) for name, shape in shapes.items()}
         signatures = (
-            Signature({"observations": (FREE, obs_dim), **shapes}, {"predictions": (FREE, outputs)}),
+            Signature({"observations": (FREE, inputs), **shapes}, {"predictions": (FREE, outputs)}),
             Signature(
-                {"observations": (FREE, FREE, obs_dim), **stacked}, {"predictions": (FREE, FREE, outputs)}
+                {"observations": (FREE, FREE, inputs), **stacked}, {"predictions": (FREE, FREE, outputs)}
             ),
             Signature(
                 {
                     **stacked,
-                    "support_observations": (FREE, FREE, obs_dim),
+                    "support_observations": (FREE, FREE, inputs),
                     "support_targets": (FREE, FREE, columns),
                     "support_weights": (FREE, FREE),
                     "inner_lr": (),
@@ -166,11 +164,16 @@ class Brain:
         """Short, for messages: "brain 'archer.brain'"."""
         return f"brain '{PurePosixPath(self.source.replace(os.sep, '/')).name}'"
 
+    @property
+    def input_size(self) -> int:
+        """The width of a row to predict from: `window * spec.observation_size`, oldest observation first."""
+        return self.window * self.spec.observation_size
+
     def predict(self, observations: NDArray[np.float32], params: Params | None = None) -> NDArray[np.float32]:
         """Predicts with one set of weights for all rows.
 
         Args:
-            observations: `(agents, obs_dim)`
+            observations: `(agents, input_size)`
             params: each `(*shape,)`; None means the brain's own.
 
         Returns:
@@ -183,7 +186,7 @@ class Brain:
         """Predicts with weights of its own for each profile.
 
         Args:
-            observations: `(profiles, agents, obs_dim)`
+            observations: `(profiles, agents, input_size)`
             params: each `(profiles, *shape)`
 
         Returns:
@@ -317,6 +320,16 @@ class _Archive:
                 "copy or train it again"
             )
         return files[part]
+
+
+def _window(archive: _Archive) -> int:
+    window = archive.manifest.get("window", 1)  # brains of before windows have none
+    if isinstance(window, bool) or not isinstance(window, int) or window < 1:
+        raise BrainError(
+            f"{archive.name}: its manifest has the window {window!r}, it must be a whole number, 1 or more: "
+            "train it again"
+        )
+    return window
 
 
 def _inner_loop(archive: _Archive) -> InnerLoop:
