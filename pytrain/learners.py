@@ -49,11 +49,11 @@ def meta_gradient_of(
     def of_reptile(init_params: Params) -> tuple[Params, Tensor]:
         batches = sampler.minibatches(
             settings.meta_batch_size, settings.num_inner_steps, settings.inner_batch_size
-        )
+        ).supports
         return reptile.meta_gradient(model, init_params, tuple(map(model.prepared, batches)), inner_lr)
 
     def of_pooled(params: Params) -> tuple[Params, Tensor]:
-        (batch,) = sampler.minibatches(settings.meta_batch_size, 1, settings.query_size)
+        (batch,) = sampler.minibatches(settings.meta_batch_size, 1, settings.query_size).supports
         return pooled.gradient(model, params, model.prepared(batch))
 
     match algorithm:

@@ -94,10 +94,22 @@ class TaskSampler:
         first, end = self._players.first_at(who, cut), self._players.first_at(who, cut + self._window)
         return Tasks(supports, *self._batches(first, end, 1, query_size))
 
-    def minibatches(self, meta_batch_size: int, count: int, size: int) -> tuple[Batch, ...]:
-        """`count` batches of `size` random examples in [first, end) of each task; of weight 0 if none is."""
+    def minibatches(self, meta_batch_size: int, count: int, size: int) -> Tasks:
+        """A meta-batch without cuts: `count` batches of each player's examples, whenever they were observed.
+
+        What Reptile and pooled training learn from; they query with the last of the batches.
+        """
         who = self._draw_players(meta_batch_size)
-        return self._batches(self._players.offsets[who], self._players.offsets[who + 1], count, size)
+        batches = self._batches(self._players.offsets[who], self._players.offsets[who + 1], count, size)
+        return Tasks(batches, batches[-1])
+
+    def state(self) -> Tensor:
+        """Where in its sequence of tasks the sampler is, for a checkpoint."""
+        return self._random.get_state()
+
+    def restore(self, state: Tensor) -> None:
+        """Go on with the sequence of tasks where `state` was taken."""
+        self._random.set_state(state)
 
     def _batches(self, first: Tensor, end: Tensor, count: int, size: int) -> tuple[Batch, ...]:
         """`count` batches of `size` random examples in [first, end) of each task; of weight 0 if none is."""

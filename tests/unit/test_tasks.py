@@ -105,8 +105,10 @@ def test_cuts_are_drawn_from_their_whole_range():
 
 
 def test_minibatches_are_of_one_player_each_and_of_different_examples():
-    batches = TaskSampler(telling_players(4, 600), Cuts(), 0).minibatches(8, 3, 16)
+    tasks = TaskSampler(telling_players(4, 600), Cuts(), 0).minibatches(8, 3, 16)
+    batches = tasks.supports
     assert len(batches) == 3
+    assert tasks.query is batches[-1]
     who = torch.stack([batch.observations[:, :, 0] for batch in batches], dim=1)
     assert (who == who[:, :1, :1]).all()
     assert not torch.equal(batches[0].observations, batches[1].observations)
@@ -126,3 +128,12 @@ def test_one_seed_gives_one_sequence_of_tasks():
         a, b, c = (sampler.tasks(4, 8, 8, 1, 8) for sampler in (one, same, other))
         assert torch.equal(a.query.observations, b.query.observations)
         assert not torch.equal(a.query.observations, c.query.observations)
+
+
+def test_a_restored_sampler_goes_on_with_the_same_tasks():
+    players = make_players(5)
+    sampler, later = TaskSampler(players, Cuts(), 1), TaskSampler(players, Cuts(), 2)
+    sampler.tasks(4, 8, 8, 1, 8)
+    later.restore(sampler.state())
+    expected, found = sampler.tasks(4, 8, 8, 1, 8), later.tasks(4, 8, 8, 1, 8)
+    assert torch.equal(expected.query.observations, found.query.observations)
