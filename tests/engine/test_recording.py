@@ -80,6 +80,28 @@ await ticks(30)
     assert len(sessions_of(project)) == 2
 
 
+def test_an_agent_keeps_its_number_to_the_end_of_the_session(make_project, run_godot):
+    body = f"""
+var agents := [archer("One"), archer("Two"), archer("Three")]
+for i in 3:
+	agents[i].time = 1000 * i
+{record()}
+await ticks(30)
+recorder.save()
+await ticks(30)
+agents[0].queue_free()
+await ticks(30)
+"""
+    by_clock = ARCHER.replace("sin(time), 1.0]", "sin(time), time]")
+    project = make_project({"archer.gd": by_clock, "main.gd": main(body)})
+    make_tiny_brain(project.path / "archer.brain")
+    run_godot(["--fixed-fps", "60", "main.tscn"], project=project)
+    sessions = [read_session(path).examples for path in sessions_of(project)]
+    assert sum(map(len, sessions)) > 200
+    for examples in sessions:
+        np.testing.assert_array_equal(examples.agents, examples.observations[:, 2] // 1000)
+
+
 def test_a_recorder_records_only_what_is_below_its_parent(make_project, run_godot):
     body = f"""
 var arena := Node.new()

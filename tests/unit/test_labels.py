@@ -39,7 +39,7 @@ def test_pairs_equal_those_of_a_plain_loop(ticks: list[tuple[list[int], list[int
         matured = labels.mature(tick, due, position(tick, due))
         for index, slot in enumerate(matured.slots.tolist()):
             found.append((matured.tick, slot, matured.targets[index].tolist()))
-            assert matured.observations[index].tolist() == [tick - HORIZON, slot, 1]
+            assert matured.windows[index].tolist() == [tick - HORIZON, slot, 1]
         expected += [(tick - HORIZON, slot, [tick**2 - (tick - HORIZON) ** 2, 0]) for slot in wanted]
         labels.end_episode(np.array(ended, np.intp))
         pending = {

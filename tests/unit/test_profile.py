@@ -26,7 +26,7 @@ def play(profile: Profile, brain: Brain, seed: int = 0) -> BrainMemory:
     """A round of play, after which slow weights and examples differ from a new player's."""
     memory = profile.memory_for(brain)
     random = np.random.default_rng(seed)
-    observations = random.normal(size=(30, 3)).astype(np.float32)
+    observations = random.normal(size=(30, brain.input_size)).astype(np.float32)
     targets = observations[:, :1].repeat(brain.spec.target_columns, axis=1)
     memory.support.append(
         observations, targets if brain.spec.target.kind == "vector" else np.ones_like(targets)
@@ -131,6 +131,43 @@ def test_a_brain_with_another_spec_gives_a_clear_error_and_then_a_fresh_memory(
     assert aside.read_bytes() == before
 
 
+@pytest.mark.parametrize(("before", "now"), [(1, 4), (4, 1), (4, 2)])
+def test_a_brain_with_another_window_gives_a_clear_error_and_then_a_fresh_memory(
+    tmp_path: Path, before: int, now: int
+) -> None:
+    profile = Profile("ann")
+    play(profile, make_tiny_brain(tmp_path / "archer.brain", window=before))
+    kept = profile.to_bytes()
+    retrained = make_tiny_brain(tmp_path / "archer.brain", window=now)
+    loaded = Profile.from_bytes(kept, "ann.profile")
+    for each in (loaded, profile):  # met again in a new game, and exchanged while the game runs
+        message = f"last {now} observations, the examples .* player 'ann' hold {before}: .*starts afresh"
+        with pytest.raises(ProfileError, match=message):
+            each.memory_for(retrained)
+        assert each.examples == 30, "the old examples stay until they are given up"
+        each.forget(retrained)
+        assert len(each.memory_for(retrained).support) == 0
+        play(each, retrained)
+        assert Profile.from_bytes(each.to_bytes(), "ann.profile").memory_for(retrained).support.total == 30
+
+
+def test_another_window_is_no_matter_where_nothing_was_learned(tmp_path: Path) -> None:
+    profile = Profile("ann")
+    profile.memory_for(make_tiny_brain(tmp_path / "archer.brain"))
+    loaded = Profile.from_bytes(profile.to_bytes(), "ann.profile")
+    retrained = make_tiny_brain(tmp_path / "archer.brain", window=3)
+    assert loaded.memory_for(retrained).slow_params is retrained.init_params
+
+
+def test_a_player_of_a_brain_with_a_window_is_known_the_next_time(tmp_path: Path) -> None:
+    brain = make_tiny_brain(tmp_path / "archer.brain", window=3)
+    profile = Profile("ann")
+    before = play(profile, brain)
+    memory = Profile.from_bytes(profile.to_bytes(), "ann.profile").memory_for(brain)
+    assert_remembers(memory, before)
+    assert memory.support.in_order().observations.shape == (1, 30, 9)
+
+
 def test_files_moved_aside_never_replace_each_other(tmp_path: Path) -> None:
     path = tmp_path / "ann.profile"
     names = []
@@ -209,8 +246,12 @@ def test_examples_that_do_not_fit_their_own_spec_are_refused(
     monkeypatch.setattr(type(VECTOR_SPEC), "to_dict", lambda self: CATEGORY_TABLE)
     data = profile.to_bytes()
     monkeypatch.undo()
-    with pytest.raises(ProfileError, match="its examples have 3 and 2 columns, its spec needs 3 and 1"):
+    with pytest.raises(ProfileError, match=r"its examples have 3 and 2 columns, its spec needs 3 .* and 1"):
         Profile.from_bytes(data, "ann.profile")
+    with monkeypatch.context() as other_widths:
+        other_widths.setattr(type(VECTOR_SPEC), "observation_size", 2)
+        with pytest.raises(ProfileError, match="its examples have 3 and 2 columns, its spec needs 2 "):
+            Profile.from_bytes(profile.to_bytes(), "ann.profile")
 
 
 CATEGORY_TABLE = CATEGORY_SPEC.to_dict()

@@ -25,7 +25,7 @@ class _Layout:
     places: NDArray[np.intp]
     """(n,): which agent of its profile a row is."""
     table: NDArray[np.float32]
-    """(profiles, agents, obs_dim): used again each tick; padding stays 0."""
+    """(profiles, agents, input_size): used again each tick; padding stays 0."""
 
 
 class DecisionBatch:
@@ -80,7 +80,7 @@ class DecisionBatch:
         first = np.cumsum(agents) - agents
         places = np.empty(len(profiles), np.intp)
         places[order] = np.arange(len(profiles)) - first[profiles[order]]
-        table = np.zeros((count, int(agents.max(initial=0)), self.brain.spec.observation_size), np.float32)
+        table = np.zeros((count, int(agents.max(initial=0)), self.brain.input_size), np.float32)
         return _Layout(places, table)
 
     def _stack(self, params: Sequence[Params]) -> Params:

@@ -27,8 +27,8 @@ class MaturedLabels:
     """When they were observed."""
     slots: NDArray[np.intp]
     """(n,): of which agents."""
-    observations: NDArray[np.float32]
-    """(n, obs_dim)"""
+    windows: NDArray[np.float32]
+    """(n, window * obs_dim): what they had seen until then, the newest observation last."""
     targets: NDArray[np.float32]
     """(n, target_columns): the change since then (vector) or the class now (category)."""
     predictions: NDArray[np.float32]
@@ -38,13 +38,13 @@ class MaturedLabels:
 class PendingLabels:
     """Observations of agents that share a spec, waiting for their horizon."""
 
-    def __init__(self, spec: Spec, slots: int = 16) -> None:
+    def __init__(self, spec: Spec, window: int = 1, slots: int = 16) -> None:
         self.spec = spec
         self._rows = spec.horizon_ticks + 1
         self._ticks = np.full(self._rows, -1, np.int64)
         self._is_vector = spec.target.kind == "vector"
         self._waiting = np.zeros((self._rows, slots), bool)
-        self._observations = np.zeros((self._rows, slots, spec.observation_size), np.float32)
+        self._windows = np.zeros((self._rows, slots, window * spec.observation_size), np.float32)
         self._predictions = np.zeros((self._rows, slots, spec.target.size), np.float32)
         self._measurements = np.zeros((self._rows, slots, spec.target_columns), np.float32)
 
@@ -52,7 +52,7 @@ class PendingLabels:
         self,
         tick: int,
         slots: NDArray[np.intp],
-        observations: NDArray[np.float32],
+        windows: NDArray[np.float32],
         measurements: NDArray[np.float32] | None = None,
         predictions: NDArray[np.float32] | None = None,
     ) -> None:
@@ -61,9 +61,9 @@ class PendingLabels:
         Args:
             tick: now; never smaller than before.
             slots: (n,) which agents; their numbers may be any, memory grows with the largest.
-            observations: (n, obs_dim)
+            windows: (n, window * obs_dim) what they have seen until now.
             measurements: (n, target_columns) of a vector target now; a category needs none.
-            predictions: (n, outputs) of the brain for these observations, if there is one.
+            predictions: (n, outputs) of the brain for these windows, if there is one.
 
         Raises:
             ObservationError: a measurement is missing or not finite; nothing is remembered.
@@ -79,7 +79,7 @@ class PendingLabels:
         self._grow(int(slots.max()) + 1)
         row = self._row(tick)
         self._waiting[row][slots] = True
-        self._observations[row][slots] = observations
+        self._windows[row][slots] = windows
         self._predictions[row][slots] = np.nan if predictions is None else predictions
         if measurements is not None:
             self._measurements[row][slots] = measurements
@@ -118,7 +118,7 @@ class PendingLabels:
         return MaturedLabels(
             tick=then,
             slots=slots,
-            observations=self._observations[row].take(slots, axis=0),
+            windows=self._windows[row].take(slots, axis=0),
             targets=targets,
             predictions=self._predictions[row].take(slots, axis=0),
         )
@@ -154,6 +154,6 @@ class PendingLabels:
         if slots > have:
             more = ((0, 0), (0, max(slots, 2 * have) - have))
             self._waiting = np.pad(self._waiting, more)
-            self._observations = np.pad(self._observations, (*more, (0, 0)))
+            self._windows = np.pad(self._windows, (*more, (0, 0)))
             self._predictions = np.pad(self._predictions, (*more, (0, 0)))
             self._measurements = np.pad(self._measurements, (*more, (0, 0)))

@@ -53,7 +53,7 @@ class BrainMemory:
         self.fast_params: Params = brain.init_params
         self.support = ExampleRing(
             ring_capacity(brain.inner_loop.support_size),
-            brain.spec.observation_size,
+            brain.input_size,
             brain.spec.target_columns,
         )
         self.generation = 0
@@ -84,9 +84,16 @@ class StoredMemory:
     params: Params
     support: SupportSet
 
+    @property
+    def window(self) -> int:
+        """How many observations one of its examples holds."""
+        width: int = self.support.observations.shape[2]
+        return width // self.spec.observation_size
+
     def restore(self, brain: Brain) -> BrainMemory:
         memory = BrainMemory(brain)
-        memory.support.append(self.support.observations[0], self.support.targets[0], self.support.weights[0])
+        if self.support.weights.size:
+            memory.support.append(*(column[0] for column in self.support.columns()))
         shapes = {name: array.shape for name, array in brain.init_params.items()}
         if self.brain_sha256 == brain.sha256 and shapes == {n: a.shape for n, a in self.params.items()}:
             memory.slow_params = memory.fast_params = self.params
@@ -124,14 +131,14 @@ class Profile:
         examples and starts from its own weights: adapt it at once.
 
         Raises:
-            ProfileError: the profile knows this brain with another spec. Move the file aside (`set_aside`),
-                call `forget`, and go on with a fresh memory.
+            ProfileError: the profile knows this brain with another spec or window. Move the file aside
+                (`set_aside`), call `forget`, and go on with a fresh memory.
         """
         memory = self._memories.get(brain.source)
         if memory is not None and memory.brain.sha256 == brain.sha256:
             return memory
         if memory is not None:  # the brain was replaced while the game runs
-            self._stored[brain.source] = _snapshot(memory)
+            self._stored[brain.source] = _snapshot(self._memories.pop(brain.source))
         stored = self._stored.get(brain.source) or self._stored_by_hash(brain.sha256)
         if stored is None:
             memory = BrainMemory(brain)
@@ -140,6 +147,12 @@ class Profile:
                 brain.spec.check_fits(stored.spec, brain.label, f"the profile of player '{self.player_id}'")
             except SpecError as error:
                 raise ProfileError(f"{error}; the player starts afresh") from error
+            if stored.window != brain.window and stored.support.weights.size:
+                raise ProfileError(
+                    f"{brain.label} predicts from an agent's last {brain.window} observations, the examples "
+                    f"in the profile of player '{self.player_id}' hold {stored.window}: "
+                    "the player starts afresh"
+                )
             memory = stored.restore(brain)
         self._stored = {source: entry for source, entry in self._stored.items() if entry is not stored}
         self._memories[brain.source] = memory
@@ -278,10 +291,11 @@ def _from_dict(stored: Mapping[str, Any], name: str) -> StoredMemory:
     spec = Spec.from_dict(stored["spec"], name)
     support = SupportSet(*(_unpack(stored[key])[None] for key in ("observations", "targets", "weights")))
     widths = (support.observations.shape[2], support.targets.shape[2])
-    if widths != (spec.observation_size, spec.target_columns):
+    whole_windows = widths[0] > 0 and widths[0] % spec.observation_size == 0
+    if not whole_windows or widths[1] != spec.target_columns:
         raise ValueError(
-            f"its examples have {widths[0]} and {widths[1]} columns, "
-            f"its spec needs {spec.observation_size} and {spec.target_columns}"
+            f"its examples have {widths[0]} and {widths[1]} columns, its spec needs {spec.observation_size} "
+            f"(or a multiple of it, in a window) and {spec.target_columns}"
         )
     return StoredMemory(
         brain_sha256=str(stored["brain_sha256"]),

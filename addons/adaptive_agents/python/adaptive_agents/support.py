@@ -39,7 +39,7 @@ class SupportSet:
     """What one adaptation run learns from, for any number of profiles. Rows of weight 0 are padding."""
 
     observations: NDArray[np.float32]
-    """(profiles, support, obs_dim)"""
+    """(profiles, support, input_size): whole windows, where the brain has one."""
     targets: NDArray[np.float32]
     """(profiles, support, target_columns)"""
     weights: NDArray[np.float32]
@@ -62,10 +62,10 @@ class SupportSet:
         return self.observations, self.targets, self.weights
 
     @classmethod
-    def zeros(cls, profiles: int, support: int, obs_dim: int, target_columns: int) -> SupportSet:
+    def zeros(cls, profiles: int, support: int, input_size: int, target_columns: int) -> SupportSet:
         """Only padding, to be filled in."""
         return cls(
-            np.zeros((profiles, support, obs_dim), np.float32),
+            np.zeros((profiles, support, input_size), np.float32),
             np.zeros((profiles, support, target_columns), np.float32),
             np.zeros((profiles, support), np.float32),
         )
@@ -110,9 +110,9 @@ class ExampleRing:
     All memory is taken at the start; appending copies into it and makes no Python object per row.
     """
 
-    def __init__(self, capacity: int, obs_dim: int, target_columns: int) -> None:
+    def __init__(self, capacity: int, input_size: int, target_columns: int) -> None:
         self.capacity = capacity
-        self._observations = np.zeros((capacity, obs_dim), np.float32)
+        self._observations = np.zeros((capacity, input_size), np.float32)
         self._targets = np.zeros((capacity, target_columns), np.float32)
         self._weights = np.zeros(capacity, np.float32)
         self._total = 0
@@ -131,7 +131,7 @@ class ExampleRing:
         targets: NDArray[np.float32],
         weights: NDArray[np.float32] | None = None,
     ) -> None:
-        """Appends n rows: observations `(n, obs_dim)`, targets `(n, columns)`, weights `(n,)` or all 1.
+        """Appends n rows: observations `(n, input_size)`, targets `(n, columns)`, weights `(n,)` or all 1.
 
         Raises:
             ObservationError: the rows have another shape than the ring's, or hold a value that is not finite.

@@ -98,7 +98,7 @@ class AdaptiveAgent(NativeObject, base="Node"):
     failed = Signal(message=str)
 
     def start(self) -> None:
-        self.episode = 0
+        self.episode = -1  # 0 as soon as it joins others that share its brain
         self.has_failed = False
         self.reported: set[str] = set()
 
@@ -133,8 +133,7 @@ class AdaptiveAgent(NativeObject, base="Node"):
 
     @method
     def end_episode(self) -> None:
-        """Ends a round for this agent: what it waits to measure is dropped."""
-        self.episode += 1
+        """Ends a round for this agent: what it has seen, and waits to measure, is dropped."""
         hub.end_episode_of(self)
 
     @engine_method

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from adaptive_agents.brain import Brain
 from adaptive_agents.decisions import DecisionBatch
-from adaptive_agents.errors import ObservationError
 from adaptive_agents.godot.callbacks import report
-from adaptive_agents.godot.rows import FREED, NO_METHOD, NOT_NUMBERS, AgentRows
+from adaptive_agents.godot.rows import FREED, NO_METHOD, AgentRows
+from adaptive_agents.history import ObservationHistory
 from adaptive_agents.labels import MaturedLabels, PendingLabels
+from adaptive_agents.nodes.complaints import complain_of_measurement, complain_of_observation
 from adaptive_agents.prediction_error import RunningPredictionError
 from adaptive_agents.profile import BrainMemory
 from adaptive_agents.spec import Spec
@@ -52,7 +53,13 @@ class Crowd:
         """Whether the engine lets any of its agents process."""
         self.memories: list[BrainMemory] = []
         """The players' memories that its agents adapt, each once."""
-        self._labels = PendingLabels(spec)
+        window = brain.window if brain else 1
+        self._labels = PendingLabels(spec, window)
+        self._history = ObservationHistory(window, spec.observation_size)
+        """What its agents saw."""
+        self._told = ObservationHistory(window, spec.observation_size)
+        """What the game had those agents learn that measure nothing: their sessions hold only that."""
+        self._measures = np.zeros(0, bool)
         self._errors = RunningPredictionError(spec)
         self._sizes = RunningPredictionError(spec)
         """Of predicting that nothing changes: what the confidence compares with."""
@@ -142,8 +149,11 @@ class Crowd:
         if slot == len(self.agents):
             self.agents.append(None)
             self.episodes = np.append(self.episodes, np.int32(0))
+            self._measures = np.append(self._measures, False)
         self.agents[slot] = agent
         self._slot_of[agent] = slot
+        self._measures[slot] = False
+        self.begin_episode(agent)  # wherever it was: what it saw there is not what it saw before this
         self._errors.reset(slot)
         self._sizes.reset(slot)
 
@@ -154,16 +164,22 @@ class Crowd:
 
     # ---- what happens to single agents
 
-    def end_episode(self, agent: AdaptiveAgent) -> None:
-        """What the agent waits to measure is dropped."""
+    def begin_episode(self, agent: AdaptiveAgent) -> None:
+        """What the agent has seen, and waits to measure, is dropped."""
         if agent in self._slot_of:
-            self._labels.end_episode(self._slot_of[agent])
-            self.episodes[self._slot_of[agent]] = agent.episode
+            slot = self._slot_of[agent]
+            agent.episode += 1
+            self.episodes[slot] = agent.episode
+            self._labels.end_episode(slot)
+            self._history.restart(slot)
+            self._told.restart(slot)
 
     def learn(
         self, agent: AdaptiveAgent, tick: int, observation: NDArray[np.float32], target: NDArray[np.float32]
     ) -> None:
-        """Takes an example that the game made itself.
+        """Takes an example that the game made itself, as the newest of what this agent learns from.
+
+        With a window, the agent's observations before it go with it, as in the session that records it.
 
         Raises:
             ObservationError: a size is wrong, or a value is not finite.
@@ -176,7 +192,9 @@ class Crowd:
             self.spec.check_target(target, agent.label)
         slots = np.array([self._slot_of[agent]], np.intp)
         nothing = np.full((1, self.spec.target.size), np.nan, np.float32)
-        self._remember(MaturedLabels(tick, slots, observation[None], target[None], nothing))
+        history = self._history if self._measures[slots[0]] else self._told
+        window = history.push(-1, slots, observation[None])
+        self._remember(MaturedLabels(tick, slots, window, target[None], nothing))
 
     def decide(self, agent: AdaptiveAgent, tick: int) -> None:
         """One agent decides now."""
@@ -196,6 +214,9 @@ class Crowd:
         if len(self._idle):
             # The game's time passes without them: what they wait to measure would come too late.
             self._labels.end_episode(self._idle)
+            for slot in self._idle[self._history.has_begun(self._idle) | self._told.has_begun(self._idle)]:
+                if (agent := self.agents[slot]) is not None:
+                    self.begin_episode(agent)
         deciding = np.flatnonzero(self._able & (tick % self._intervals == 0))
         waiting = self._labels.due(tick)
         if not len(deciding) and not len(waiting):
@@ -221,6 +242,7 @@ class Crowd:
         """By slot: what was measured, and whether it can be used."""
         columns = self.spec.target_columns
         rows, sizes = self._rows_of(slots).measure(columns)
+        self._measures[slots] |= sizes != NO_METHOD
         good = (sizes == columns) & np.isfinite(rows).all(axis=1)
         if self.is_category:
             good &= (
@@ -230,7 +252,7 @@ class Crowd:
             )
         if not good.all():
             for index in np.flatnonzero(~good & (sizes != NO_METHOD) & (sizes != FREED)):
-                self._complain_of_measurement(slots[index], rows[index], int(sizes[index]))
+                complain_of_measurement(self.agents[slots[index]], self.spec, rows[index], int(sizes[index]))
         measurements = np.zeros((len(self.agents), columns), np.float32)
         usable = np.zeros(len(self.agents), bool)
         measurements[slots], usable[slots] = rows, good
@@ -245,12 +267,15 @@ class Crowd:
         good = (sizes == size) & np.isfinite(observations).all(axis=1)
         if not good.all():
             for index in np.flatnonzero(~good & (sizes != FREED) & (sizes != NO_METHOD)):
-                self._complain_of_observation(slots[index], observations[index], int(sizes[index]))
+                complain_of_observation(
+                    self.agents[slots[index]], self.spec, self.name, observations[index], int(sizes[index])
+                )
         if self._arrangement != arrangement:
             return
         slots, observations = slots[good], observations[good]
         if not len(slots):
             return
+        windows = self._history.push(tick, slots, observations)
         predictions = None
         if self._batch is not None:
             memories, profiles = self._plan(slots)
@@ -258,8 +283,8 @@ class Crowd:
                 memory.fast_params if memory is not None else self._batch.brain.init_params
                 for memory in memories
             ]
-            predictions = self._batch.run(observations, profiles, params)
-        self._wait(tick, slots, observations, measured, predictions)
+            predictions = self._batch.run(windows, profiles, params)
+        self._wait(tick, slots, windows, measured, predictions)
         if predictions is not None:
             self._rows_of(slots).hand_out(predictions, is_category=self.is_category)
 
@@ -267,19 +292,19 @@ class Crowd:
         self,
         tick: int,
         slots: Slots,
-        observations: NDArray[np.float32],
+        windows: NDArray[np.float32],
         measured: tuple[NDArray[np.float32], NDArray[np.bool_]] | None,
         predictions: NDArray[np.float32] | None,
     ) -> None:
         """Remembers what was seen and predicted until its horizon."""
         if measured is None:
-            self._labels.observe(tick, slots, observations, None, predictions)
+            self._labels.observe(tick, slots, windows, None, predictions)
             return
         usable = measured[1][slots]
         if not usable.all():
-            slots, observations = slots[usable], observations[usable]
+            slots, windows = slots[usable], windows[usable]
             predictions = predictions[usable] if predictions is not None else None
-        self._labels.observe(tick, slots, observations, measured[0][slots], predictions)
+        self._labels.observe(tick, slots, windows, measured[0][slots], predictions)
 
     def _remember(self, labels: MaturedLabels) -> None:
         """Gives labelled observations to the players' memories and to the recorders."""
@@ -288,10 +313,10 @@ class Crowd:
             if memory is None:
                 continue
             if len(memories) == 1:
-                memory.support.append(labels.observations, labels.targets)
+                memory.support.append(labels.windows, labels.targets)
             else:
                 own = profiles == index
-                memory.support.append(labels.observations[own], labels.targets[own])
+                memory.support.append(labels.windows[own], labels.targets[own])
         for recorder, numbers in self._recorders:
             own_numbers = numbers[labels.slots]
             recorded = own_numbers >= 0
@@ -299,7 +324,7 @@ class Crowd:
                 self._record(recorder, labels, own_numbers)
             elif recorded.any():
                 part = MaturedLabels(
-                    labels.tick, labels.slots[recorded], labels.observations[recorded],
+                    labels.tick, labels.slots[recorded], labels.windows[recorded],
                     labels.targets[recorded], labels.predictions[recorded],
                 )  # fmt: skip
                 self._record(recorder, part, own_numbers[recorded])
@@ -344,36 +369,3 @@ class Crowd:
             memories = list(dict.fromkeys(own))
             plan = self._plans[key] = memories, np.array([memories.index(memory) for memory in own], np.intp)
         return plan
-
-    def _complain_of_observation(self, slot: int, row: NDArray[np.float32], size: int) -> None:
-        agent = self.agents[slot]
-        if agent is None or "observation" in agent.reported:
-            return
-        try:
-            if size == NOT_NUMBERS:
-                raise ObservationError(
-                    f"{self.name} expects {self.spec.describe_observation()}, {agent.label} gave no "
-                    "row of numbers: return a PackedFloat32Array from _observe()"
-                )
-            self.spec.check_observation(
-                row if size == len(row) else np.zeros(size, np.float32), self.name, agent.label
-            )
-        except ObservationError as error:
-            agent.complain("observation", error)
-
-    def _complain_of_measurement(self, slot: int, row: NDArray[np.float32], size: int) -> None:
-        agent = self.agents[slot]
-        if agent is None or "measurement" in agent.reported:
-            return
-        needed = f"{self.spec.target_columns} finite number" + ("s" if self.spec.target_columns > 1 else "")
-        if self.is_category:
-            needed = f"a whole number from 0 to {self.spec.target.size - 1}"
-        gave = (
-            "no number"
-            if size == NOT_NUMBERS
-            else f"{size} numbers"
-            if size != len(row)
-            else str(row.tolist())
-        )
-        message = f"target {self.spec.target} needs {needed} from _measure(), {agent.label} gave {gave}"
-        agent.complain("measurement", ObservationError(message))

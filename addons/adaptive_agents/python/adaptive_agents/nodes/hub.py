@@ -289,7 +289,7 @@ class Hub:
     def end_episode_of(self, agent: AdaptiveAgent) -> None:
         crowd = self._crowd_of.get(agent)
         if crowd is not None:
-            crowd.end_episode(agent)
+            crowd.begin_episode(agent)
 
     def end_episode(self) -> None:
         """Ends the round for everybody: every memory in use takes its slow step."""

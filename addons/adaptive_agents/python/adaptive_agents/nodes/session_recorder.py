@@ -113,6 +113,7 @@ class SessionRecorder(NativeObject, base="Node"):
             self.finishing.append(file)
         self.files.clear()
         self.numbers.clear()
+        hub.changed = True  # the crowds hold the numbers of the session before
         self.first_tick, self.gave_up = None, False
 
     def tell_finished(self) -> None:
@@ -137,11 +138,13 @@ class SessionRecorder(NativeObject, base="Node"):
         file = self.files.get(crowd.spec) or self._new_file(crowd.spec)
         if file is None:
             return
+        # Of a window only the newest: those before have rows of their own.
+        observations = labels.windows[:, -crowd.spec.observation_size :]
         file.put(
             labels.tick - self.first_tick,
             numbers,
             crowd.episodes[labels.slots],
-            labels.observations,
+            observations,
             labels.targets,
         )
         if file.problem:
