@@ -93,7 +93,7 @@ def make_params(spec: Spec = VECTOR_SPEC, seed: int = 0, window: int = 1) -> dic
     }
 
 
-class _Nodes:
+class Nodes:
     """Collects ONNX nodes, naming each result."""
 
     def __init__(self, prefix: str = "") -> None:
@@ -114,11 +114,18 @@ class _Nodes:
         return self("Add", self("MatMul", observations, weight), bias_row, name=name)
 
 
-def _value(name: str, shape: tuple[Any, ...], kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+def one_hot(node: Nodes, spec: Spec) -> str:
+    """support_targets (profiles, support, 1) -> (profiles, support, classes)."""
+    index = node("Squeeze", "support_targets", node.constant([-1], np.int64))
+    classes, values = node.constant(spec.target.size, np.int64), node.constant([0.0, 1.0], np.float32)
+    return node("OneHot", node("Cast", index, to=TensorProto.INT64), classes, values, axis=-1)
+
+
+def value(name: str, shape: tuple[Any, ...], kind: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, shape)
 
 
-def _model(graph: onnx.GraphProto) -> bytes:
+def to_bytes(graph: onnx.GraphProto) -> bytes:
     model = helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -131,56 +138,64 @@ def _model(graph: onnx.GraphProto) -> bytes:
 
 def _parameter_inputs(spec: Spec, inputs: int) -> list[onnx.ValueInfoProto]:
     return [
-        _value("weight", ("profiles", inputs, spec.target.size)),
-        _value("bias", ("profiles", spec.target.size)),
+        value("weight", ("profiles", inputs, spec.target.size)),
+        value("bias", ("profiles", spec.target.size)),
     ]
 
 
 def _policy(spec: Spec, params: Mapping[str, NDArray[np.float32]], window: int, *, batched: bool) -> bytes:
-    node, width, outputs = _Nodes(), window * spec.observation_size, spec.target.size
+    node, width, outputs = Nodes(), window * spec.observation_size, spec.target.size
     if batched:
         node.predict("observations", "weight", "bias", name="predictions")
-        inputs = [_value("observations", ("profiles", "agents", width)), *_parameter_inputs(spec, width)]
-        made, initializers = _value("predictions", ("profiles", "agents", outputs)), []
+        inputs = [value("observations", ("profiles", "agents", width)), *_parameter_inputs(spec, width)]
+        made, initializers = value("predictions", ("profiles", "agents", outputs)), []
     else:
         node("Gemm", "observations", "weight", "bias", name="predictions")
-        shapes = [_value("weight", (width, outputs)), _value("bias", (outputs,))]
-        inputs = [_value("observations", ("agents", width)), *shapes]
-        made = _value("predictions", ("agents", outputs))
+        shapes = [value("weight", (width, outputs)), value("bias", (outputs,))]
+        inputs = [value("observations", ("agents", width)), *shapes]
+        made = value("predictions", ("agents", outputs))
         initializers = [numpy_helper.from_array(params[name], name) for name in PARAMETERS]
-    return _model(helper.make_graph(node.nodes, "policy", inputs, [made], initializers))
+    return to_bytes(helper.make_graph(node.nodes, "policy", inputs, [made], initializers))
 
 
-def _loss_and_error(
-    node: _Nodes, spec: Spec, weight: str, bias: str, loss_name: str | None = None
+def loss_and_error(
+    node: Nodes, spec: Spec, predictions: str, loss_name: str | None = None
 ) -> tuple[str, str]:
-    """(loss (profiles,), gradient of the loss by the predictions (profiles, support, outputs))."""
+    """Of predictions (profiles, support, outputs): the loss (profiles,), and its gradient by them."""
     last, rows = node.constant([-1], np.int64), node.constant([1], np.int64)
     total = node("ReduceSum", "support_weights", rows)
     total = node("Max", total, node.constant(1e-12, np.float32))
     share = node("Div", "support_weights", total)  # (profiles, support), sums to 1
     share_column = node("Unsqueeze", share, last)
-    predictions = node.predict("support_observations", weight, bias)
     if spec.target.kind == "vector":
         error = node("Sub", predictions, "support_targets")
         row_losses = node("ReduceMean", node("Mul", error, error), last, keepdims=0)
         scaled = node("Mul", error, node.constant(2.0 / spec.target.size, np.float32))
         gradient = node("Mul", scaled, share_column)
     else:
-        index = node("Cast", node("Squeeze", "support_targets", last), to=TensorProto.INT64)
-        values = node.constant([0.0, 1.0], np.float32)
-        one_hot = node("OneHot", index, node.constant(spec.target.size, np.int64), values, axis=-1)
+        truth = one_hot(node, spec)
         log_chances = node("LogSoftmax", predictions, axis=-1)
-        row_losses = node("Neg", node("ReduceSum", node("Mul", log_chances, one_hot), last, keepdims=0))
-        gradient = node("Mul", node("Sub", node("Exp", log_chances), one_hot), share_column)
+        row_losses = node("Neg", node("ReduceSum", node("Mul", log_chances, truth), last, keepdims=0))
+        gradient = node("Mul", node("Sub", node("Exp", log_chances), truth), share_column)
     loss = node("ReduceSum", node("Mul", row_losses, share), rows, name=loss_name, keepdims=0)
     return loss, gradient
 
 
+def support_inputs(spec: Spec, width: int) -> list[onnx.ValueInfoProto]:
+    """What an adapt graph takes beside the weights."""
+    return [
+        value("support_observations", ("profiles", "support", width)),
+        value("support_targets", ("profiles", "support", spec.target_columns)),
+        value("support_weights", ("profiles", "support")),
+        value("inner_lr", ()),
+        value("num_inner_steps", (), TensorProto.INT64),
+    ]
+
+
 def _sgd_step(spec: Spec, width: int) -> onnx.GraphProto:
     """The loop's body: (iteration, condition, weight, bias) -> (condition, weight, bias)."""
-    node, outputs = _Nodes("step_"), spec.target.size
-    _, gradient = _loss_and_error(node, spec, "weight_in", "bias_in")
+    node, outputs = Nodes("step_"), spec.target.size
+    _, gradient = loss_and_error(node, spec, node.predict("support_observations", "weight_in", "bias_in"))
     transposed = node("Transpose", "support_observations", perm=[0, 2, 1])
     by_weight = node("MatMul", transposed, gradient)
     by_bias = node("ReduceSum", gradient, node.constant([1], np.int64), keepdims=0)
@@ -191,22 +206,22 @@ def _sgd_step(spec: Spec, width: int) -> onnx.GraphProto:
         node.nodes,
         "sgd_step",
         [
-            _value("iteration", (), TensorProto.INT64),
-            _value("go_on", (), TensorProto.BOOL),
-            _value("weight_in", ("profiles", width, outputs)),
-            _value("bias_in", ("profiles", outputs)),
+            value("iteration", (), TensorProto.INT64),
+            value("go_on", (), TensorProto.BOOL),
+            value("weight_in", ("profiles", width, outputs)),
+            value("bias_in", ("profiles", outputs)),
         ],
         [
-            _value("go_on_out", (), TensorProto.BOOL),
-            _value("weight_out", ("profiles", width, outputs)),
-            _value("bias_out", ("profiles", outputs)),
+            value("go_on_out", (), TensorProto.BOOL),
+            value("weight_out", ("profiles", width, outputs)),
+            value("bias_out", ("profiles", outputs)),
         ],
     )
 
 
 def _adapt(spec: Spec, window: int) -> bytes:
-    node, width, outputs = _Nodes(), window * spec.observation_size, spec.target.size
-    _loss_and_error(node, spec, "weight", "bias", "loss_before")
+    node, width, outputs = Nodes(), window * spec.observation_size, spec.target.size
+    loss_and_error(node, spec, node.predict("support_observations", "weight", "bias"), "loss_before")
     loop = helper.make_node(
         "Loop",
         ["num_inner_steps", "", "weight", "bias"],
@@ -214,19 +229,13 @@ def _adapt(spec: Spec, window: int) -> bytes:
         body=_sgd_step(spec, width),
     )
     node.nodes.append(loop)
-    _loss_and_error(node, spec, "adapted.weight", "adapted.bias", "loss_after")
-    inputs = [
-        *_parameter_inputs(spec, width),
-        _value("support_observations", ("profiles", "support", width)),
-        _value("support_targets", ("profiles", "support", spec.target_columns)),
-        _value("support_weights", ("profiles", "support")),
-        _value("inner_lr", ()),
-        _value("num_inner_steps", (), TensorProto.INT64),
-    ]
+    adapted = node.predict("support_observations", "adapted.weight", "adapted.bias")
+    loss_and_error(node, spec, adapted, "loss_after")
+    inputs = [*_parameter_inputs(spec, width), *support_inputs(spec, width)]
     made = [
-        _value("adapted.weight", ("profiles", width, outputs)),
-        _value("adapted.bias", ("profiles", outputs)),
-        _value("loss_before", ("profiles",)),
-        _value("loss_after", ("profiles",)),
+        value("adapted.weight", ("profiles", width, outputs)),
+        value("adapted.bias", ("profiles", outputs)),
+        value("loss_before", ("profiles",)),
+        value("loss_after", ("profiles",)),
     ]
-    return _model(helper.make_graph(node.nodes, "adapt", inputs, made))
+    return to_bytes(helper.make_graph(node.nodes, "adapt", inputs, made))

@@ -10,6 +10,7 @@ import pytest
 
 from tests.engine.scenes import ARCHER, main
 from tests.tiny_brain import CATEGORY_SPEC, make_tiny_brain
+from tests.tiny_shared_brains import make_context_brain
 
 FAST = ["--fixed-fps", "60", "main.tscn"]
 
@@ -365,3 +366,28 @@ print("goes on ", healthy.action != before)
     assert error.startswith("ERROR: AdaptiveAgent.decide: AttributeError: ")
     assert "Traceback" in run.stderr
     assert "adaptive_agent.py" in run.stderr
+
+
+@pytest.mark.parametrize("shape", [(5,), ()], ids=["a context of five numbers", "a single number"])
+def test_a_brain_of_which_only_a_context_adapts_is_played_saved_and_loaded(make_project, run_godot, shape):
+    body = """
+AdaptiveAgents.synchronous = true
+AdaptiveAgents.current_profile = PlayerProfile.load_profile("user://ann.profile")
+print("KNOWN ", AdaptiveAgents.current_profile.examples)
+var agent := archer("Archer")
+agent.adapted.connect(func(before: float, after: float) -> void: print("adapted ", after <= before))
+await ticks(200)
+AdaptiveAgents.end_episode()
+await ticks(20)
+print("saved ", AdaptiveAgents.current_profile.save("user://ann.profile"))
+"""
+    walking = ARCHER.replace("Vector2(sin(time), -cos(time))", "Vector2(time, 2.0 * time)")
+    project = make_project({"archer.gd": walking, "main.gd": main(body)})
+    make_context_brain(project.path / "archer.brain", context=shape)
+    logs = [run_godot(FAST, project=project).stdout for _ in range(2)]
+    for log in logs:
+        assert "adapted true" in log
+        assert "adapted false" not in log
+        assert "saved true" in log
+    assert "KNOWN 0" in logs[0]
+    assert "KNOWN 36" in logs[1]

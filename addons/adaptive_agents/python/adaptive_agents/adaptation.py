@@ -99,6 +99,7 @@ def is_due(memory: BrainMemory, tick: int, settings: AdaptationSettings) -> bool
         len(memory.support) >= max(2, settings.min_examples)
         and loop.support_size > 0
         and loop.num_inner_steps > 0
+        and len(memory.slow_params) > 0
     )
 
 
@@ -245,7 +246,8 @@ def _adapt_and_judge(job: AdaptationJob) -> list[AdaptationOutcome]:
                 generation=generation,
                 accepted=not reason,
                 reason=reason,
-                params=None if reason else {name: adapted[name][index].copy() for name in adapted},
+                # An array even where it is a single number, which NumPy would give as a scalar.
+                params=None if reason else {name: np.array(adapted[name][index]) for name in adapted},
                 loss_before=before,
                 loss_after=after,
                 distance=distance,

@@ -205,10 +205,17 @@ class Brain:
 
         Args:
             params: where the inner loop starts, each `(profiles, *shape)`.
-            support: what it learns from; a profile needs at least one row of weight > 0 to have a loss.
+            support: what it learns from; a profile needs at least one row of weight > 0 to have a loss. No
+                rows at all (profiles, 0, …) leave the weights as they are, at a loss of 0.
             inner_lr: None means the brain's own.
-            num_inner_steps: None means the brain's own; 0 gives the loss only.
+            num_inner_steps: None means the brain's own; 0 gives the loss only, and the weights as they were,
+                also where they do not come from gradient steps.
         """
+        if support.weights.shape[1] == 0:
+            # Not left to the graphs: whether one takes an axis without rows, and what a mean over it gives,
+            # differs between the operators that an exporter chooses.
+            nothing = np.zeros(len(support.weights), np.float32)
+            return AdaptResult(dict(params), nothing, nothing)
         settings = self.inner_loop
         steps = settings.num_inner_steps if num_inner_steps is None else num_inner_steps
         outputs = self._adapt.run(

@@ -72,7 +72,9 @@ class BrainMemory:
         if self.fast_params is self.slow_params:
             return
         slow, fast = self.slow_params, self.fast_params
-        self.slow_params = {name: slow[name] + meta_step_size * (fast[name] - slow[name]) for name in slow}
+        self.slow_params = {
+            name: np.asarray(slow[name] + meta_step_size * (fast[name] - slow[name])) for name in slow
+        }
 
 
 @dataclass(frozen=True)

@@ -367,5 +367,6 @@ class Crowd:
                 self._plans.clear()
             own = [self._memory_of[slot] for slot in slots]
             memories = list(dict.fromkeys(own))
-            plan = self._plans[key] = memories, np.array([memories.index(memory) for memory in own], np.intp)
+            places = {memory: place for place, memory in enumerate(memories)}
+            plan = self._plans[key] = memories, np.array([places[memory] for memory in own], np.intp)
         return plan
