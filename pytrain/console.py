@@ -65,6 +65,7 @@ def watch(shares: Mapping[str, float] | None = None) -> Iterator[ProgressCallbac
         if progress.stage not in tasks:
             tasks[progress.stage] = bars.add_task(progress.stage, total=progress.total, scores="")
         scores = "  ".join(f"{name} {value:.3g}" for name, value in progress.scores.items())
+        scores = progress.note or scores
         bars.update(tasks[progress.stage], completed=progress.done, total=progress.total, scores=scores)
 
     try:
@@ -81,6 +82,8 @@ class _Quarters:
         self.printed: dict[str, int] = {}
 
     def __call__(self, progress: Progress) -> None:
+        if progress.note:
+            messages.print(f"  {progress.stage}: {progress.note}")
         quarter = 4 * progress.done // max(1, progress.total)
         if quarter > self.printed.get(progress.stage, 0):
             self.printed[progress.stage] = quarter

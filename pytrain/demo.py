@@ -30,10 +30,19 @@ from pytrain.play import PlaySettings, play
 from pytrain.processes import Job, run_side_by_side
 from pytrain.record import RecordSettings, record
 from pytrain.report import write_report
-from pytrain.settings import ALGORITHMS, Algorithm, EvaluateSettings
+from pytrain.settings import Algorithm, EvaluateSettings
 from pytrain.simulation import Population
 from pytrain.tables import engine_table, play_table, prediction_table, target_list
 from pytrain.targets import judge, summary
+
+METHODS: dict[Algorithm, tuple[str, ...]] = {
+    "maml": ("--inner-rates", "per-weight"),
+    "fomaml": ("--inner-rates", "per-weight"),
+    "reptile": (),
+    "pooled": (),
+    "scratch": (),
+}
+"""What is compared, each with what it is given beside its defaults: learned step sizes pay for themselves."""
 
 MADE_BY = ".made-by-pytrain-demo"
 TRAIN_TIMEOUT_SEC = 900.0
@@ -90,7 +99,7 @@ class Demo:
     def __init__(self, settings: DemoSettings) -> None:
         self.settings = settings
         self.sessions = settings.out / "sessions"
-        self.brains = {name: settings.out / "brains" / f"{name}.brain" for name in ALGORITHMS}
+        self.brains = {name: settings.out / "brains" / f"{name}.brain" for name in METHODS}
         self.logs = settings.out / "logs"
         self.report: dict[str, Any] = {}
         self.commands: list[str] = []
@@ -152,6 +161,7 @@ class Demo:
                 *("--validation-sessions", str(self.sessions / "meta-validation")),
                 *("--log-dir", str(self.settings.out / "tensorboard" / algorithm)),
                 *("--seed", str(self.settings.seed)),
+                *METHODS[algorithm],
             ]
             if self.settings.meta_steps is not None:
                 words += ["--meta-steps", str(self.settings.meta_steps)]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
@@ -23,12 +24,13 @@ from onnxscript.optimizer import remove_unused_nodes
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from pytrain.inner_loop import for_each_task, inner_step
-from pytrain.models import Model, Params, load_model
+from pytrain.inner_loop import first_memory, for_each_task, inner_step
+from pytrain.models import Model, load_model
+from pytrain.networks import Params
 from pytrain.tasks import Batch
 
 DOMAIN = "adaptive_agents"
-STEP_SIZE = "step_size."
+SHARED, RATE, MEMORY = "shared.", "rate.", "memory."
 EXAMPLES = ("observations", "targets", "weights")
 
 
@@ -91,47 +93,45 @@ def adapt(model: Model, params: Params) -> onnx.ModelProto:
     -> `adapted.<name>` each, `loss_before` and `loss_after` `(profiles,)`.
     """
     prepared, step = _trace_prepared(model), _trace_step(model, params)
-    names = list(params)
-    step_sizes = _named_step_sizes(model)
-    now = {name: f"now.{name}" for name in names}
-    after = {name: f"after.{name}" for name in names}
-    adapted = {name: f"adapted.{name}" for name in names}
+    carried = params | _named(MEMORY, first_memory(model, params))
+    constants = _constants(model)
+    adapted = {name: f"adapted.{name}" for name in carried}
     support = [f"support_{column}" for column in EXAMPLES]
     ready = ["ready_observations", "ready_targets", "support_weights"]
 
-    def only_loss(values: list[str], output: str) -> onnx.NodeProto:
-        unused = [""] * len(names)
-        return helper.make_node(
-            "inner_step", [*values, *ready, "inner_lr", *step_sizes], [*unused, output], domain=DOMAIN
-        )
+    def one_step(start: Sequence[str], number: str, end: Sequence[str], loss: str) -> onnx.NodeProto:
+        given = [*start, *ready, "inner_lr", number, *constants]
+        return helper.make_node("inner_step", given, [*end, loss], domain=DOMAIN)
 
+    def only_loss(start: Sequence[str], loss: str) -> onnx.NodeProto:
+        return one_step(start, "first_step", [""] * len(carried), loss)
+
+    now, after = [f"now.{name}" for name in carried], [f"after.{name}" for name in carried]
     loop_body = helper.make_graph(
         [
-            helper.make_node(
-                "inner_step",
-                [*now.values(), *ready, "inner_lr", *step_sizes],
-                [*after.values(), "loss_of_step"],
-                domain=DOMAIN,
-            ),
+            one_step(now, "step", after, "loss_of_step"),
             helper.make_node("Identity", ["go_on"], ["still_go_on"]),
         ],
         "one_inner_step",
         [
             helper.make_tensor_value_info("step", TensorProto.INT64, []),
             helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
-            *(_profile_values(now[name], params[name]) for name in names),
+            *(_profile_values(name, value) for name, value in zip(now, carried.values(), strict=True)),
         ],
         [
             helper.make_tensor_value_info("still_go_on", TensorProto.BOOL, []),
-            *(_profile_values(after[name], params[name]) for name in names),
+            *(_profile_values(name, value) for name, value in zip(after, carried.values(), strict=True)),
         ],
     )
     observation_size, target_columns = _observation_size(model), _target_columns(model)
     graph = helper.make_graph(
         [
             helper.make_node("prepared", support[:2], ready[:2], domain=DOMAIN),
-            only_loss(names, "loss_before"),
-            helper.make_node("Loop", ["num_inner_steps", "", *names], list(adapted.values()), body=loop_body),
+            *_first_memory_nodes(model, params),
+            only_loss(list(carried), "loss_before"),
+            helper.make_node(
+                "Loop", ["num_inner_steps", "", *carried], list(adapted.values()), body=loop_body
+            ),
             only_loss(list(adapted.values()), "loss_after"),
         ],
         "adapt",
@@ -148,7 +148,10 @@ def adapt(model: Model, params: Params) -> onnx.ModelProto:
             _float_values("loss_before", "profiles"),
             _float_values("loss_after", "profiles"),
         ],
-        initializer=[numpy_helper.from_array(value.numpy(), name) for name, value in step_sizes.items()],
+        initializer=[
+            numpy_helper.from_array(np.zeros((), np.int64), "first_step"),
+            *(numpy_helper.from_array(value.numpy(), name) for name, value in constants.items()),
+        ],
     )
     whole = helper.make_model(
         graph,
@@ -177,29 +180,49 @@ def _trace_prepared(model: Model) -> Trace:
     )
 
 
+def _first_memory_nodes(model: Model, params: Params) -> list[onnx.NodeProto]:
+    """What the optimiser remembers before the first step: zeros, as many as there are parameters."""
+    nodes = []
+    for name in first_memory(model, params):
+        nodes.append(helper.make_node("Shape", [name], [f"shape.{name}"]))
+        nodes.append(helper.make_node("ConstantOfShape", [f"shape.{name}"], [MEMORY + name]))
+    return nodes
+
+
 def _trace_step(model: Model, params: Params) -> Trace:
+    memory = first_memory(model, params)
+
     def step(*values: Tensor) -> tuple[Tensor, ...]:
         given = dict(zip(inputs, values, strict=True))
-        before = {name: given[name] for name in params}
-        support = Batch(*(given[name] for name in EXAMPLES))
-        step_sizes = {name: given[STEP_SIZE + name] for name in model.step_sizes or ()}
-        stepped, losses = inner_step(
-            replace(model, step_sizes=step_sizes or None), before, support, given["inner_lr"]
+        with_constants = replace(
+            model,
+            shared={name: given[SHARED + name] for name in model.shared},
+            rates={name: given[RATE + name] for name in model.rates or ()} or None,
         )
-        return (*stepped.values(), losses)
+        after = inner_step(
+            with_constants,
+            {name: given[name] for name in params},
+            {name: given[MEMORY + name] for name in memory},
+            Batch(*(given[name] for name in EXAMPLES)),
+            given["inner_lr"],
+            given["step"],
+        )
+        return (*after.params.values(), *after.memory.values(), after.losses)
 
+    of_profiles = _one_set_each(params | _named(MEMORY, memory))
     inputs = (
-        _one_set_each(params)
+        of_profiles
         | _prepared_support(model)
-        | {"inner_lr": torch.tensor(0.1)}
-        | _named_step_sizes(model)
+        | {"inner_lr": torch.tensor(0.1), "step": torch.tensor(0)}
+        | _constants(model)
     )
+    axes = dict.fromkeys(of_profiles, ("profiles",)) | dict.fromkeys(EXAMPLES, ("profiles", "support"))
     # make_fx first: the exporter does not see through autograd. Symbolic: otherwise all axes are frozen.
     return _trace(
         make_fx(step, tracing_mode="symbolic")(*inputs.values()),
         inputs,
-        _step_axes(params),
-        [*(f"stepped.{name}" for name in params), "losses"],
+        axes,
+        [*(f"stepped.{name}" for name in of_profiles), "losses"],
     )
 
 
@@ -259,19 +282,19 @@ def _one_set_each(params: Params) -> Params:
     return {name: value.clone() for name, value in for_each_task(params, 2).items()}
 
 
-def _named_step_sizes(model: Model) -> dict[str, Tensor]:
-    """The model's step sizes, if it has any, by their names in the graph that adapts."""
-    return {STEP_SIZE + name: value for name, value in (model.step_sizes or {}).items()}
+def _named(prefix: str, params: Params) -> Params:
+    return {prefix + name: value for name, value in params.items()}
+
+
+def _constants(model: Model) -> Params:
+    """What is the same for all players, by its name in the graph that adapts."""
+    return _named(SHARED, model.shared) | _named(RATE, model.rates or {})
 
 
 def _prepared_support(model: Model) -> dict[str, Tensor]:
     observations = torch.zeros(2, 3, _observation_size(model))
     targets = torch.zeros(2, 3, model.target.size)
     return {"observations": observations, "targets": targets, "weights": torch.ones(2, 3)}
-
-
-def _step_axes(params: Params) -> dict[str, tuple[str, ...]]:
-    return dict.fromkeys(params, ("profiles",)) | dict.fromkeys(EXAMPLES, ("profiles", "support"))
 
 
 def _observation_size(model: Model) -> int:

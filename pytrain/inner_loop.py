@@ -1,49 +1,63 @@
-"""The inner loop: gradient steps from the initial parameters on a support set.
+"""The inner loop: how a support set moves a task's parameters away from the initial ones.
 
 There is only this one. Meta-training differentiates through it, validation runs it, and the export traces
 `inner_step` into the graph that adapts in the engine; so training and play cannot drift apart.
 
-All tasks of a meta-batch move at once: every parameter has a leading task axis, and because a task's loss
-depends on its own slice only, the gradient of the summed losses is each task's own gradient.
+All tasks of a meta-batch move at once: every adapted parameter has a leading task axis, and because a task's
+loss depends on its own slice only, the gradient of the summed losses is each task's own gradient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import reduce
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pytrain.models import Model, Params
+from pytrain.models import Model
+from pytrain.networks import PRIOR_STRENGTH, PROTOTYPES, Params
 from pytrain.tasks import Batch
+
+SQUARES_DECAY = 0.999  # Adam's beta2
+SMALLEST_ROOT = 1e-8  # Adam's epsilon
 
 
 class InnerStep(NamedTuple):
-    """Parameters after one step, and each task's loss before it `(tasks,)`."""
+    """Parameters after one step, what the optimiser remembers, and each task's loss before it `(tasks,)`."""
 
     params: Params
+    memory: Params
     losses: Tensor
 
 
 def inner_step(
-    model: Model, params: Params, support: Batch, inner_lr: float | Tensor, *, second_order: bool = False
+    model: Model,
+    params: Params,
+    memory: Params,
+    support: Batch,
+    inner_lr: float | Tensor,
+    step: int | Tensor,
+    *,
+    second_order: bool = False,
 ) -> InnerStep:
-    """One step of gradient descent in every task; parameters `(tasks, *shape)`, a prepared support set.
+    """Step number `step` (from 0) in every task; parameters `(tasks, *shape)`, a prepared support set.
 
-    The step is inner_lr, times the model's own factor for each weight where step sizes were learned. With
-    `second_order` the step can itself be differentiated; otherwise it forgets where it came from.
+    With `second_order` autograd can go back through the step; otherwise the step's own gradients count as
+    constants, and it only leads back to parameters (and rates) that themselves require a gradient.
     """
-    if not second_order:
-        params = differentiable(params)
-    losses = model.losses(params, support)
-    gradients = gradients_of(losses.sum(), params, second_order=second_order)
-    with torch.set_grad_enabled(second_order):
-        steps = {name: inner_lr * gradient for name, gradient in gradients.items()}
-        if model.step_sizes is not None:
-            steps = {name: step * model.step_sizes[name] for name, step in steps.items()}
-        stepped = {name: param - steps[name] for name, param in params.items()}
-    return InnerStep(stepped, losses)
+    if model.optimiser == "prototypes":
+        losses = model.losses(params, support).detach()
+        return InnerStep(_prototypes(model, params, support), {}, losses)
+    start = params if second_order else differentiable(params)
+    losses = model.losses(start, support)
+    gradients = gradients_of(losses.sum(), start, second_order=second_order)
+    if model.optimiser == "adam":
+        gradients, memory = _scaled(gradients, memory, step)
+    rates = _rates(model, params, inner_lr, step)
+    stepped = {name: param - rates[name] * gradients[name] for name, param in params.items()}
+    return InnerStep(stepped, memory, losses.detach())
 
 
 def adapt(
@@ -58,9 +72,32 @@ def adapt(
 
     Pass `itertools.repeat(support, num_inner_steps)` to take every step on the whole support set.
     """
-    for support in supports:
-        params = inner_step(model, params, support, inner_lr, second_order=second_order).params
-    return params
+    steps = trajectory(model, params, supports, inner_lr, second_order=second_order)
+    return reduce(lambda _, after: after, steps, params)
+
+
+def trajectory(
+    model: Model,
+    params: Params,
+    supports: Iterable[Batch],
+    inner_lr: float | Tensor,
+    *,
+    second_order: bool = False,
+) -> Iterator[Params]:
+    """The parameters after each step of `adapt`."""
+    memory = first_memory(model, params)
+    for step, support in enumerate(supports):
+        params, memory, _ = inner_step(
+            model, params, memory, support, inner_lr, step, second_order=second_order
+        )
+        yield params
+
+
+def first_memory(model: Model, params: Params) -> Params:
+    """What the optimiser of the inner loop remembers before the first step."""
+    if model.optimiser != "adam":
+        return {}
+    return {name: torch.zeros_like(param) for name, param in params.items()}
 
 
 def for_each_task(params: Params, tasks: int) -> Params:
@@ -74,10 +111,57 @@ def differentiable(params: Params) -> Params:
 
 
 def gradients_of(loss: Tensor, params: Params, *, second_order: bool = False) -> Params:
-    """Gradient of a scalar loss with respect to each parameter.
+    """Gradient of a scalar loss with respect to each parameter; zero where the loss does not depend on it.
 
     Plain autograd: with networks this small torch.func.grad spends as long on bookkeeping as on the products
     (MAML, 8 tasks, 8 steps on 64 examples: 1.7 times as long).
     """
-    gradients = torch.autograd.grad(loss, tuple(params.values()), create_graph=second_order)
+    gradients = torch.autograd.grad(
+        loss, tuple(params.values()), create_graph=second_order, allow_unused=True, materialize_grads=True
+    )
     return dict(zip(params, gradients, strict=True))
+
+
+def _rates(
+    model: Model, params: Params, inner_lr: float | Tensor, step: int | Tensor
+) -> dict[str, float | Tensor]:
+    """The step size of each parameter: inner_lr, times its learned factors."""
+    if model.rates is None:
+        return dict.fromkeys(params, inner_lr)
+    if not model.rates_per_step:
+        return {name: inner_lr * rate for name, rate in model.rates.items()}
+    rates: dict[str, float | Tensor] = {}
+    for name, rate in model.rates.items():
+        # Steps beyond those that were trained go on with the last one's rate.
+        at = torch.as_tensor(step, device=rate.device).clamp(max=len(rate) - 1)
+        rates[name] = inner_lr * rate.index_select(0, at.reshape(1)).reshape(())
+    return rates
+
+
+def _scaled(gradients: Params, squares: Params, step: int | Tensor) -> tuple[Params, Params]:
+    """Adam's direction without momentum (beta1 = 0, as in Reptile), and its running mean of squares."""
+    squares = {
+        name: SQUARES_DECAY * squares[name] + (1 - SQUARES_DECAY) * gradient.square()
+        for name, gradient in gradients.items()
+    }
+    seen = 1 - SQUARES_DECAY ** (step + 1)
+    scaled = {
+        name: gradient / ((squares[name] / seen).sqrt() + SMALLEST_ROOT)
+        for name, gradient in gradients.items()
+    }
+    return scaled, squares
+
+
+def _prototypes(model: Model, params: Params, support: Batch) -> Params:
+    """Each class's mean feature on the support set (Snell et al. 2017, equation 1).
+
+    The prototype from before counts like exp(prior_strength) examples, so that a class that the player has
+    not shown yet keeps the one of all players.
+    """
+    everything = model.shared | params
+    features = model.network.features(everything, support.observations)
+    of_class = support.targets * support.weights.unsqueeze(-1)  # (tasks, support, classes)
+    strength = everything[PRIOR_STRENGTH].exp()
+    sums = of_class.mT @ features + strength * params[PROTOTYPES]
+    counts = of_class.sum(-2).unsqueeze(-1) + strength
+    return {PROTOTYPES: sums / counts}

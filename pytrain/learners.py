@@ -1,84 +1,154 @@
-"""The meta-learners by name: what each draws from the players, and which gradient it makes of it.
+"""The meta-learners by name: which parameters adapt and how, whose gradient trains them, and with what step.
 
-All share one outer loop (`train`): a meta-gradient, then a step of the outer optimiser. They differ in
-nothing but what stands here and in their own files.
+All share one outer loop (`outer_loop`): draw tasks, a meta-gradient, a step of the outer optimiser. They
+differ in nothing but what stands here and in their own files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from pytrain import fomaml, maml, pooled, reptile
-from pytrain.models import Model, Params
+from pytrain import anil, cavia, fomaml, maml, metasgd, pooled, protonet, reptile
+from pytrain.errors import PytrainError
+from pytrain.meta_params import RATE, initialise, split
+from pytrain.models import Model
+from pytrain.networks import Network, Params
 from pytrain.settings import Algorithm, MetaTraining
-from pytrain.step_sizes import PREFIX
-from pytrain.tasks import Tasks, TaskSampler
+from pytrain.tasks import Tasks
 
-STEP_SIZES_LEARN_FASTER = 3.0  # they are logarithms: what counts is by how many times they change
-
-MetaGradient = Callable[[Params], tuple[Params, Tensor]]
-"""From the meta-parameters to their meta-gradient and the loss it was taken of."""
+RATES_LEARN_FASTER = 3.0  # they are logarithms: what counts is by how many times they change
 
 
-def meta_gradient_of(
-    algorithm: Algorithm, model: Model, sampler: TaskSampler, settings: MetaTraining
-) -> MetaGradient:
-    """One meta step's gradient, on freshly drawn tasks at every call."""
-    inner_lr = settings.inner_lr
+class MetaGradient(Protocol):
+    """Every learner's own function."""
 
-    def draw_tasks() -> Tasks:
-        tasks = sampler.tasks(
-            settings.meta_batch_size,
-            settings.support_size,
-            settings.query_size,
-            settings.num_inner_steps,
-            settings.inner_batch_size,
+    def __call__(
+        self,
+        model: Model,
+        meta_params: Params,
+        tasks: Tasks,
+        inner_lr: float,
+        step_weights: Tensor | None = None,
+    ) -> tuple[Params, Tensor]:
+        """From meta-parameters and prepared tasks: their meta-gradient, and the loss it was taken of."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What tells one learner from another."""
+
+    meta_gradient: MetaGradient
+    adapts: Callable[[Network], tuple[str, ...]] = lambda network: ()
+    """Names of the parameters that the inner loop moves; () is all."""
+    first_order: bool = False
+    has_query_loss: bool = True
+    """Whether the meta-gradient is that of a loss on the query set; then step sizes can be learned by it."""
+
+
+KINDS: dict[Algorithm, Kind] = {
+    "maml": Kind(maml.meta_gradient),
+    "fomaml": Kind(fomaml.meta_gradient, first_order=True),
+    "anil": Kind(anil.meta_gradient, anil.adapts),
+    "reptile": Kind(reptile.meta_gradient, first_order=True, has_query_loss=False),
+    "metasgd": Kind(metasgd.meta_gradient),
+    "protonet": Kind(protonet.meta_gradient, protonet.adapts),
+    "cavia": Kind(cavia.meta_gradient, cavia.adapts),
+    "pooled": Kind(pooled.meta_gradient, first_order=True, has_query_loss=False),
+    "scratch": Kind(pooled.meta_gradient, first_order=True, has_query_loss=False),
+}
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A learner with its model and settings."""
+
+    algorithm: Algorithm
+    model: Model
+    settings: MetaTraining
+
+    @classmethod
+    def of(cls, algorithm: Algorithm, model: Model, settings: MetaTraining) -> Learner:
+        """Gives the model the inner loop of the learner. Raises PytrainError for settings that do not go."""
+        _check(algorithm, settings)
+        model = replace(
+            model,
+            optimiser=settings.inner_optimiser,
+            adapts=KINDS[algorithm].adapts(model.network),
+            rates_per_step=settings.inner_rates == "per-step",
         )
-        return Tasks(tuple(map(model.prepared, tasks.supports)), model.prepared(tasks.query))
+        return cls(algorithm, model, settings)
 
-    def of_maml(meta_params: Params) -> tuple[Params, Tensor]:
-        return maml.meta_gradient(model, meta_params, draw_tasks(), inner_lr)
+    def init_meta_params(self, seed: int) -> Params:
+        """Fresh meta-parameters."""
+        random = torch.Generator().manual_seed(seed)
+        return initialise(self.model, self.settings.inner_rates, self.settings.num_inner_steps, random)
 
-    def of_fomaml(meta_params: Params) -> tuple[Params, Tensor]:
-        return fomaml.meta_gradient(model, meta_params, draw_tasks(), inner_lr)
+    def meta_gradient(
+        self, meta_params: Params, tasks: Tasks, step_weights: Tensor | None = None
+    ) -> tuple[Params, Tensor]:
+        """One meta step's gradient on prepared tasks, and the loss it was taken of."""
+        of = KINDS[self.algorithm].meta_gradient
+        return of(self.model, meta_params, tasks, self.settings.inner_lr, step_weights)
 
-    def of_reptile(init_params: Params) -> tuple[Params, Tensor]:
-        batches = sampler.minibatches(
-            settings.meta_batch_size, settings.num_inner_steps, settings.inner_batch_size
-        ).supports
-        return reptile.meta_gradient(model, init_params, tuple(map(model.prepared, batches)), inner_lr)
+    def step_weights(self) -> Tensor | None:
+        """How much the query loss after each inner step counts; None if only the last one does."""
+        share, steps = self.settings.multi_step_loss, self.settings.num_inner_steps
+        if share == 0 or steps < 2:
+            return None
+        weights = torch.full((steps,), share)
+        weights[-1] = 1
+        return weights / weights.sum()
 
-    def of_pooled(params: Params) -> tuple[Params, Tensor]:
-        (batch,) = sampler.minibatches(settings.meta_batch_size, 1, settings.query_size).supports
-        return pooled.gradient(model, params, model.prepared(batch))
+    def split(self, meta_params: Params) -> tuple[Model, Params]:
+        """The model as it is exported and measured, and the parameters from which a player starts."""
+        return split(self.model, meta_params)
 
-    match algorithm:
-        case "maml":
-            return of_maml
-        case "fomaml":
-            return of_fomaml
-        case "reptile":
-            return of_reptile
-        case "pooled":
-            return of_pooled
-        case "scratch":
-            raise ValueError("scratch has no meta-training: its initialisation stays random")
-    assert_never(algorithm)
+    def outer_optimiser(self, meta_params: Params) -> torch.optim.Optimizer:
+        """Adam for gradients of a loss; for Reptile a plain step towards the adapted weights."""
+        if self.algorithm == "reptile":
+            return torch.optim.SGD(meta_params.values(), lr=self.settings.meta_step_size)
+        rates = [value for name, value in meta_params.items() if name.startswith(RATE)]
+        weights = [value for name, value in meta_params.items() if not name.startswith(RATE)]
+        groups = [{"params": weights, "lr": self.settings.meta_lr}]
+        if rates:
+            groups.append({"params": rates, "lr": RATES_LEARN_FASTER * self.settings.meta_lr})
+        return torch.optim.Adam(groups, fused=True)
 
 
-def outer_optimiser(
-    algorithm: Algorithm, meta_params: Params, settings: MetaTraining
-) -> torch.optim.Optimizer:
-    """Adam for true gradients; for Reptile a plain step towards the adapted weights."""
-    if algorithm == "reptile":
-        return torch.optim.SGD(meta_params.values(), lr=settings.meta_step_size)
-    step_sizes = [value for name, value in meta_params.items() if name.startswith(PREFIX)]
-    weights = [value for name, value in meta_params.items() if not name.startswith(PREFIX)]
-    groups = [{"params": weights, "lr": settings.meta_lr}]
-    if step_sizes:
-        groups.append({"params": step_sizes, "lr": STEP_SIZES_LEARN_FASTER * settings.meta_lr})
-    return torch.optim.Adam(groups, fused=True)
+def _check(algorithm: Algorithm, settings: MetaTraining) -> None:
+    kind = KINDS[algorithm]
+    if settings.inner_rates != "fixed" and not kind.has_query_loss:
+        raise PytrainError(
+            f"--inner-rates {settings.inner_rates} needs a learner with a query loss, {algorithm} has none: "
+            "use maml, fomaml, anil, cavia or metasgd"
+        )
+    if algorithm == "metasgd" and settings.inner_rates != metasgd.INNER_RATES:
+        raise PytrainError(
+            f"metasgd learns its step sizes {metasgd.INNER_RATES}, not {settings.inner_rates}: "
+            "use maml for other --inner-rates"
+        )
+    if (algorithm == "protonet") != (settings.inner_optimiser == "prototypes"):
+        raise PytrainError(
+            f"--inner-optimiser {settings.inner_optimiser} does not go with {algorithm}: leave it out"
+        )
+    if settings.inner_optimiser == "adam" and not kind.first_order:
+        raise PytrainError(
+            f"--inner-optimiser adam is for first-order learners, {algorithm} differentiates through its "
+            "inner steps: use reptile or fomaml, or sgd"
+        )
+    if settings.multi_step_loss and not kind.has_query_loss:
+        raise PytrainError(
+            f"--multi-step-loss {settings.multi_step_loss:g} needs a learner with a query loss, {algorithm} "
+            "has none: use maml, fomaml, anil, cavia or metasgd"
+        )
+    if (algorithm == "cavia") != (settings.context_size > 0):
+        raise PytrainError(
+            f"--context-size is {settings.context_size}: it must be 1 or more for cavia, and 0 for any other "
+            f"learner, such as {algorithm}"
+        )

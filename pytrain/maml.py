@@ -6,20 +6,35 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pytrain.inner_loop import adapt, differentiable, for_each_task, gradients_of
-from pytrain.models import Model, Params
-from pytrain.step_sizes import split
+from pytrain.inner_loop import differentiable, for_each_task, gradients_of, trajectory
+from pytrain.meta_params import split
+from pytrain.models import Model
+from pytrain.networks import Params
 from pytrain.tasks import Tasks
 
 
-def meta_gradient(model: Model, meta_params: Params, tasks: Tasks, inner_lr: float) -> tuple[Params, Tensor]:
+def meta_gradient(
+    model: Model,
+    meta_params: Params,
+    tasks: Tasks,
+    inner_lr: float,
+    step_weights: Tensor | None = None,
+    *,
+    second_order: bool = True,
+) -> tuple[Params, Tensor]:
     """Gradient of the query loss after adaptation with respect to the meta-parameters, and that loss.
 
-    Second order: the gradient flows back through the inner loop's own gradients.
+    Second order: the gradient flows back through the inner loop's own gradients. With `step_weights`
+    `(num_inner_steps,)` the loss after every step counts (MAML++, Antoniou et al. 2019, section 4.1).
     """
     meta_params = differentiable(meta_params)
     model, init_params = split(model, meta_params)
-    task_params = for_each_task(init_params, len(tasks.query.weights))
-    adapted_params = adapt(model, task_params, tasks.supports, inner_lr, second_order=True)
-    query_loss = model.losses(adapted_params, tasks.query).mean()
-    return gradients_of(query_loss, meta_params), query_loss.detach()
+    params = for_each_task(init_params, len(tasks.query.weights))
+    steps = [params, *trajectory(model, params, tasks.supports, inner_lr, second_order=second_order)]
+    query_loss = model.losses(steps[-1], tasks.query).mean()
+    loss = query_loss
+    if step_weights is not None:
+        earlier = (model.losses(params, tasks.query).mean() for params in steps[1:-1])
+        losses = (*earlier, query_loss)
+        loss = sum(weight * each for weight, each in zip(step_weights, losses, strict=True))
+    return gradients_of(loss, meta_params), query_loss.detach()

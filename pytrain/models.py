@@ -1,120 +1,43 @@
-"""The model: a functional MLP over named parameters, what it is trained on, and the units it speaks.
+"""The model: a network between observations and targets as recorded, and the loss that all learners share.
 
-Parameters are a plain dict of tensors, so a learner can differentiate through their update and the export
-can make them inputs of a graph. With one leading axis more on every parameter the same code runs many tasks
-(or players) at once, each with its own weights, as one batched product per layer.
+Also what of the network a player has for their own, and how the inner loop moves it: `inner_loop` reads it
+from here, so that training, validation and export cannot differ in it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from adaptive_agents.spec import Target
 from pytrain.dataset import Players
-from pytrain.settings import Activation
+from pytrain.errors import PytrainError
+from pytrain.networks import Network, Params, network_from
+from pytrain.settings import InnerOptimiser, VectorLoss
 from pytrain.tasks import Batch
 
-Params = dict[str, Tensor]
-
 SMALL_ERROR = 0.3  # standard deviations; below it an error's square counts, above it its length
-
-ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "elu": functional.elu,
-}
-
-
-class Network(Protocol):
-    """A function of named parameters; what a model needs of an architecture."""
-
-    def describe(self) -> dict[str, Any]:
-        """Name and sizes, JSON-ready; `network_from` gives the network back."""
-        ...
-
-    def init_params(self, random: torch.Generator) -> Params:
-        """Fresh parameters."""
-        ...
-
-    def __call__(self, params: Params, inputs: Tensor) -> Tensor:
-        """Shared weights: inputs `(rows, features)`; one set per task: inputs `(tasks, rows, features)`."""
-        ...
-
-
-@dataclass(frozen=True)
-class MLP:
-    """A multi-layer perceptron."""
-
-    inputs: int
-    hidden_sizes: tuple[int, ...]
-    outputs: int
-    activation: Activation = "tanh"
-
-    @property
-    def _sizes(self) -> tuple[int, ...]:
-        return (self.inputs, *self.hidden_sizes, self.outputs)
-
-    def describe(self) -> dict[str, Any]:
-        """Name and sizes, JSON-ready; `network_from` gives the network back."""
-        return {"name": "mlp", **asdict(self), "hidden_sizes": list(self.hidden_sizes)}
-
-    def init_params(self, random: torch.Generator) -> Params:
-        """Weights `(in, out)` of variance 1 / in, biases `(out,)` of zero."""
-        params: Params = {}
-        for layer, (inputs, outputs) in enumerate(pairwise(self._sizes), start=1):
-            params[f"layer{layer}.weight"] = torch.randn(inputs, outputs, generator=random) / inputs**0.5
-            params[f"layer{layer}.bias"] = torch.zeros(outputs)
-        return params
-
-    def __call__(self, params: Params, inputs: Tensor) -> Tensor:
-        """`(rows, inputs) -> (rows, outputs)`; with a leading task axis if the parameters have one."""
-        activation = ACTIVATIONS[self.activation]
-        layers = len(self._sizes) - 1
-        values = inputs
-        for layer in range(1, layers + 1):
-            weight, bias = params[f"layer{layer}.weight"], params[f"layer{layer}.bias"]
-            if weight.dim() == 3:
-                values = torch.baddbmm(bias.unsqueeze(-2), values, weight)
-            else:
-                values = torch.addmm(bias, values, weight)
-            if layer < layers:
-                values = activation(values)
-        return values
-
-
-def network_from(description: dict[str, Any]) -> Network:
-    """The network that `describe` describes."""
-    return MLP(
-        inputs=description["inputs"],
-        hidden_sizes=tuple(description["hidden_sizes"]),
-        outputs=description["outputs"],
-        activation=description["activation"],
-    )
 
 
 @dataclass(frozen=True)
 class Normalisation:
     """Constants taken from the meta-train players; part of every exported graph."""
 
-    observation_mean: Tensor  # (obs_dim,)
-    observation_scale: Tensor  # (obs_dim,)
+    observation_mean: Tensor  # (window * obs_dim,)
+    observation_scale: Tensor  # (window * obs_dim,)
     target_mean: Tensor  # (target_columns,); 0 and 1 for a category
     target_scale: Tensor
 
     @classmethod
-    def of(cls, players: Players) -> Normalisation:
+    def of(cls, players: Players, window: int = 1) -> Normalisation:
         """Mean and standard deviation; a field that never changes is left at its size."""
-        observation_mean, observation_scale = _mean_and_scale(players.observations)
+        of_one = _mean_and_scale(players.observations)
+        observation_mean, observation_scale = (each.repeat(window) for each in of_one)
         if players.spec.target.kind == "vector":
             return cls(observation_mean, observation_scale, *_mean_and_scale(players.targets))
         return cls(observation_mean, observation_scale, torch.zeros(1), torch.ones(1))
@@ -122,12 +45,38 @@ class Normalisation:
 
 @dataclass(frozen=True)
 class Model:
-    """A network between normalised observations and normalised targets, with the loss all learners share."""
+    """A network between normalised observations and normalised targets, with its loss and its inner loop."""
 
     network: Network
     target: Target
     normalisation: Normalisation
-    step_sizes: Params | None = None  # each weight's own factor of inner_lr, where a learner learned them
+    loss: VectorLoss = "huber"
+    """For a vector; a category has cross-entropy."""
+    optimiser: InnerOptimiser = "sgd"
+    """The rule of an inner step."""
+    adapts: tuple[str, ...] = ()
+    """Names of the parameters that the inner loop moves, and that a player has for their own; () is all."""
+    shared: Params = field(default_factory=dict)
+    """The other parameters: the same for all players."""
+    rates: Params | None = None
+    """Factors of inner_lr by name, where a learner learned them: one for each weight, or for each step."""
+    rates_per_step: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimiser == "prototypes" and self.target.kind != "category":
+            raise PytrainError(
+                f"protonet compares classes, but the target {self.target} is a {self.target.kind}: "
+                "train with maml, reptile or cavia"
+            )
+
+    def on(self, device: torch.device) -> Model:
+        """The same model with its tensors on a device."""
+        return replace(
+            self,
+            normalisation=Normalisation(*(value.to(device) for value in vars(self.normalisation).values())),
+            shared={name: value.to(device) for name, value in self.shared.items()},
+            rates=None if self.rates is None else {k: v.to(device) for k, v in self.rates.items()},
+        )
 
     def normalised(self, observations: Tensor) -> Tensor:
         """Observations as the network takes them."""
@@ -136,7 +85,8 @@ class Model:
     def encoded(self, targets: Tensor) -> Tensor:
         """Targets as the loss takes them: normalised vectors, or one-hot rows for class indices."""
         if self.target.kind == "category":
-            return (targets == torch.arange(self.target.size)).to(targets.dtype)
+            classes = torch.arange(self.target.size, device=targets.device)
+            return (targets == classes).to(targets.dtype)
         return (targets - self.normalisation.target_mean) / self.normalisation.target_scale
 
     def prepared(self, batch: Batch) -> Batch:
@@ -145,7 +95,7 @@ class Model:
 
     def predict(self, params: Params, observations: Tensor) -> Tensor:
         """Predictions in target units (a vector) or logits (a category) for observations as recorded."""
-        outputs = self.network(params, self.normalised(observations))
+        outputs = self.network(self.shared | params, self.normalised(observations))
         if self.target.kind == "category":
             return outputs
         return outputs * self.normalisation.target_scale + self.normalisation.target_mean
@@ -154,23 +104,31 @@ class Model:
         """Weighted mean loss of each task `(tasks,)` on a prepared batch; 0 for a task without examples.
 
         A vector: the length of the normalised error, rounded to a parabola at zero (pseudo-Huber: smooth, so
-        that MAML may differentiate it twice). A category: cross-entropy.
+        that MAML may differentiate it twice), or its square. A category: cross-entropy.
         """
-        outputs = self.network(params, batch.observations)
+        outputs = self.network(self.shared | params, batch.observations)
         if self.target.kind == "category":
             each = -(batch.targets * torch.log_softmax(outputs, dim=-1)).sum(-1)
         else:
-            squared = (outputs - batch.targets).square().sum(-1)
-            each = (squared + SMALL_ERROR**2).sqrt() - SMALL_ERROR
+            each = (outputs - batch.targets).square().sum(-1)
+            if self.loss == "huber":
+                each = (each + SMALL_ERROR**2).sqrt() - SMALL_ERROR
         return (each * batch.weights).sum(-1) / batch.weights.sum(-1).clamp(min=1e-6)
 
 
 def save_model(path: Path, model: Model, params: Params) -> None:
     """Write model and parameters as .npz, for `load_model` in another process."""
-    description = {"network": model.network.describe(), "target": asdict(model.target)}
-    arrays = {f"normalisation.{name}": value.numpy() for name, value in vars(model.normalisation).items()}
-    arrays |= {f"params.{name}": value.numpy() for name, value in params.items()}
-    arrays |= {f"step_sizes.{name}": value.numpy() for name, value in (model.step_sizes or {}).items()}
+    plain = {name: getattr(model, name) for name in ("loss", "optimiser", "adapts", "rates_per_step")}
+    description = {"network": model.network.describe(), "target": asdict(model.target), **plain}
+    groups = {
+        "normalisation": vars(model.normalisation),
+        "params": params,
+        "shared": model.shared,
+        "rates": model.rates or {},
+    }
+    arrays = {
+        f"{group}.{name}": value.numpy() for group, values in groups.items() for name, value in values.items()
+    }
     np.savez(path, allow_pickle=False, description=np.array(json.dumps(description)), **arrays)
 
 
@@ -179,12 +137,13 @@ def load_model(path: Path) -> tuple[Model, Params]:
     with np.load(path, allow_pickle=False) as stored:
         description = json.loads(str(stored["description"]))
         arrays = {name: torch.from_numpy(stored[name]) for name in stored.files if name != "description"}
-    normalisation = Normalisation(**_of_prefix(arrays, "normalisation."))
     model = Model(
-        network=network_from(description["network"]),
-        target=Target(**description["target"]),
-        normalisation=normalisation,
-        step_sizes=_of_prefix(arrays, "step_sizes.") or None,
+        network=network_from(description.pop("network")),
+        target=Target(**description.pop("target")),
+        normalisation=Normalisation(**_of_prefix(arrays, "normalisation.")),
+        shared=_of_prefix(arrays, "shared."),
+        rates=_of_prefix(arrays, "rates.") or None,
+        **description | {"adapts": tuple(description["adapts"])},
     )
     return model, _of_prefix(arrays, "params.")
 

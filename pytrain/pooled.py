@@ -9,15 +9,16 @@ from __future__ import annotations
 from torch import Tensor
 
 from pytrain.inner_loop import differentiable, gradients_of
-from pytrain.models import Model, Params
-from pytrain.tasks import Batch
+from pytrain.models import Model
+from pytrain.networks import Params
+from pytrain.tasks import Tasks
 
 
-def gradient(model: Model, params: Params, examples: Batch) -> tuple[Params, Tensor]:
-    """Gradient of the loss on any players' examples, and that loss; one set of parameters for all."""
-    together = Batch(
-        examples.observations.flatten(0, 1), examples.targets.flatten(0, 1), examples.weights.flatten(0, 1)
-    )
-    params = differentiable(params)
-    loss = model.losses(params, together)
-    return gradients_of(loss, params), loss.detach()
+def meta_gradient(
+    model: Model, meta_params: Params, tasks: Tasks, inner_lr: float, step_weights: Tensor | None = None
+) -> tuple[Params, Tensor]:
+    """Gradient of the loss on the players' query examples, and that loss; one set of parameters for all."""
+    del inner_lr, step_weights  # nothing adapts
+    meta_params = differentiable(meta_params)
+    loss = model.losses(meta_params, tasks.query).mean()
+    return gradients_of(loss, meta_params), loss.detach()

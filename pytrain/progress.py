@@ -14,6 +14,7 @@ class Progress:
     done: int
     total: int
     scores: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""  # why it takes long just now
 
 
 ProgressCallback = Callable[[Progress], None]

@@ -9,11 +9,18 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from tyro.conf import Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-Algorithm = Literal["maml", "fomaml", "reptile", "pooled", "scratch"]
+Algorithm = Literal["maml", "fomaml", "anil", "reptile", "metasgd", "protonet", "cavia", "pooled", "scratch"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+Architecture = Literal["mlp", "gru"]
 Activation = Literal["tanh", "relu", "elu"]
+Norm = Literal["none", "layer", "batch"]
+Head = Literal["linear", "prototypes"]
+VectorLoss = Literal["huber", "squared"]
+InnerOptimiser = Literal["sgd", "adam", "prototypes"]
+InnerRates = Literal["fixed", "per-weight", "per-step"]
+Compile = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True)
@@ -29,13 +36,22 @@ class MetaTraining:
     meta_steps: int = 1500
     meta_lr: float = 6e-3
     meta_step_size: float = 1.0
-    learn_step_sizes: bool = False
+    inner_optimiser: InnerOptimiser = "sgd"
+    inner_rates: InnerRates = "fixed"
+    multi_step_loss: float = 0.0
+    context_size: int = 0
 
 
 DEFAULTS: dict[Algorithm, MetaTraining] = {
-    "maml": MetaTraining(learn_step_sizes=True),
-    "fomaml": MetaTraining(num_inner_steps=10, learn_step_sizes=True),
+    "maml": MetaTraining(),
+    "fomaml": MetaTraining(num_inner_steps=10),
+    "anil": MetaTraining(),
     "reptile": MetaTraining(num_inner_steps=20, meta_batch_size=8),
+    "metasgd": MetaTraining(inner_rates="per-weight"),
+    "protonet": MetaTraining(
+        inner_optimiser="prototypes", inner_lr=1.0, num_inner_steps=1, inner_batch_size=256
+    ),
+    "cavia": MetaTraining(inner_lr=1.0, context_size=8),
     "pooled": MetaTraining(meta_steps=6000, meta_lr=3e-3),
     "scratch": MetaTraining(meta_steps=0),
 }
@@ -63,14 +79,22 @@ class TrainSettings:
     out: Path
     """The .brain file to write."""
     algorithm: Algorithm = "maml"
-    """The meta-learner; pooled and scratch are the baselines."""
+    """The meta-learner; pooled and scratch are the baselines, protonet is for category targets."""
     validation_sessions: tuple[Path, ...] = ()
     """Sessions of the meta-validation players; without any, a part of the players is kept for it."""
     validation_fraction: float = 0.2
     """The part of the players kept for meta-validation."""
 
+    model: Architecture = "mlp"
+    """mlp: layers that see the whole window at once; gru: a recurrent layer that reads it in order."""
+    window: int = 1
+    """How many of an agent's last observations the model sees."""
+    recurrent_size: int = 32
+    """gru: units of the recurrent layer; hidden_sizes are the layers on top of it."""
     hidden_sizes: tuple[int, ...] = (64, 64, 64)
     """Units of each hidden layer."""
+    norm: Literal["none", "layer"] = "none"
+    """layer: normalise each hidden layer (LayerNorm)."""
     activation: Activation = "relu"
     """Activation of the hidden layers."""
 
@@ -79,7 +103,7 @@ class TrainSettings:
     num_inner_steps: Annotated[int | None, _own("num_inner_steps", "INT")] = None
     """Steps of the inner loop during meta-training."""
     support_size: Annotated[int | None, _own("support_size", "INT")] = None
-    """Examples in a support set during meta-training (the newest ones whose label was known)."""
+    """Examples in a support set during meta-training (the newest ones known by then); 0: no adaptation."""
     inner_batch_size: Annotated[int | None, _own("inner_batch_size", "INT")] = None
     """How many of them each inner step sees during meta-training; in play it sees all."""
     query_size: Annotated[int | None, _own("query_size", "INT")] = None
@@ -99,8 +123,15 @@ class TrainSettings:
     """Step size of the outer optimiser (Adam, annealed to 0)."""
     meta_step_size: Annotated[float | None, _own("meta_step_size", "FLOAT")] = None
     """Reptile's step towards the adapted weights (annealed to 0)."""
-    learn_step_sizes: Annotated[bool | None, _own("learn_step_sizes", "True|False")] = None
-    """Whether maml and fomaml also learn how far each weight moves in an inner step (Meta-SGD)."""
+    inner_optimiser: Annotated[InnerOptimiser | None, _own("inner_optimiser", "sgd|adam")] = None
+    """Rule of an inner step: sgd, or for first-order learners adam (without momentum, as in Reptile)."""
+    inner_rates: Annotated[InnerRates | None, _own("inner_rates", "fixed|per-weight|per-step")] = None
+    """Also learn factors of the inner step size: one per weight (Meta-SGD) or per layer and step (MAML++)."""
+    multi_step_loss: Annotated[float | None, _own("multi_step_loss", "FLOAT")] = None
+    """How much the query loss after the earlier inner steps counts: 0 not at all, 1 like the last
+    (MAML++)."""
+    context_size: Annotated[int | None, _own("context_size", "INT")] = None
+    """cavia: how many numbers are a player's own."""
 
     validations: int = 10
     """How often to measure on the meta-validation players; the best model is kept."""
@@ -110,6 +141,16 @@ class TrainSettings:
     """Seed of the initial weights, the player split and the sampling of tasks."""
     threads: int = 1
     """Threads that torch may use."""
+    device: str = "auto"
+    """Where to train: auto takes a GPU if there is one; or cpu, cuda, cuda:1 and the like."""
+    compile: Compile = "auto"
+    """Compile the meta step (half a minute, then several times as fast); auto does it for long trainings."""
+    patience: int = 0
+    """Stop early after so many validations in a row without a better model; 0 trains all meta steps."""
+    resume: Annotated[bool, FlagCreatePairsOff] = False
+    """Go on from the checkpoint beside --out that an interrupted training left, to the same result."""
+    checkpoint_sec: float = 60.0
+    """How often to write that checkpoint, beside the one at every validation."""
     log_dir: Path | None = None
     """Folder for TensorBoard logs; without it none are written."""
 

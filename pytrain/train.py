@@ -1,37 +1,38 @@
 """Meta-training: sessions of many players in, one `.brain` out.
 
-`train` is the whole pipeline in the order the data goes; `_meta_train` is the outer loop of all algorithms.
+`train` is the whole pipeline in the order the data goes; the loop itself is in `outer_loop`.
 """
 
 from __future__ import annotations
 
-import math
 import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from adaptive_agents.errors import SpecError
+from adaptive_agents.spec import Spec
 from pytrain.dataset import Players, player_hash, read_players, split_by_player, who_played_longer
 from pytrain.errors import PytrainError
 from pytrain.export import export_brain
-from pytrain.learners import meta_gradient_of, outer_optimiser
-from pytrain.models import MLP, Model, Normalisation, Params
+from pytrain.learners import KINDS, Learner
+from pytrain.models import Model, Normalisation
+from pytrain.networks import GRU, MLP, Network, Params
+from pytrain.outer_loop import Draw, Watching, meta_train
 from pytrain.progress import Progress, ProgressCallback, silent
-from pytrain.settings import MetaTraining, TrainSettings
-from pytrain.step_sizes import split, with_step_sizes
-from pytrain.tasks import Cuts, TaskSampler
+from pytrain.settings import TrainSettings
+from pytrain.tasks import Batch, Cuts, Tasks, TaskSampler
 from pytrain.validation import Adaptation, Validation
 
 __all__ = ["TrainResult", "TrainSettings", "train"]
 
 LARGEST_SUPPORT = 512  # for the looks at the meta-validation players during training
-LARGEST_META_GRADIENT = 10.0  # norm; as in MAML++, where rare steps would otherwise throw the model off
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,11 @@ def train(settings: TrainSettings, progress: ProgressCallback = silent) -> Train
     torch.set_num_threads(settings.threads)
     players, validation_players = _players(settings, progress)
     spec = players.spec
-    network = MLP(spec.observation_size, settings.hidden_sizes, spec.target.size, settings.activation)
-    model = Model(network, spec.target, Normalisation.of(players))
+    model = Model(_network(settings, spec), spec.target, Normalisation.of(players, settings.window))
+    learner = Learner.of(settings.algorithm, model, settings.meta_training())
     validation = Validation(validation_players, settings.adapt_at_sec)
 
-    model, params = _meta_train(settings, model, players, validation, progress)
+    model, params = _meta_train(settings, learner, players, validation, progress)
     adaptation = validation.choose_adaptation(model, params, progress)
     error_before = validation.error(model, params, 0.0, 0, 1)
     seconds = time.monotonic() - started
@@ -75,7 +76,8 @@ def train(settings: TrainSettings, progress: ProgressCallback = silent) -> Train
     progress(Progress("export", 0, 1))
     about = {
         "algorithm": settings.algorithm,
-        "inner_loop": _inner_loop(settings, adaptation),
+        "window": settings.window,
+        "inner_loop": _inner_loop(learner, adaptation),
         "training": {
             "players": len(players),
             "validation_players": len(validation_players),
@@ -103,7 +105,7 @@ def train(settings: TrainSettings, progress: ProgressCallback = silent) -> Train
         players=len(players),
         validation_players=len(validation_players),
         examples=players.examples,
-        meta_steps=settings.meta_training().meta_steps,
+        meta_steps=learner.settings.meta_steps,
         seconds=time.monotonic() - started,
         error_before=error_before,
         error_after=adaptation.error,
@@ -124,6 +126,23 @@ def command_line(settings: TrainSettings) -> str:
         values = value if isinstance(value, tuple) else (value,)
         words += [f"--{field.name.replace('_', '-')}", *map(str, values)]
     return shlex.join(words)
+
+
+def _network(settings: TrainSettings, spec: Spec) -> Network:
+    chosen = settings.meta_training()
+    inputs = settings.recurrent_size if settings.model == "gru" else settings.window * spec.observation_size
+    mlp = MLP(
+        inputs=inputs,
+        hidden_sizes=settings.hidden_sizes,
+        outputs=spec.target.size,
+        activation=settings.activation,
+        norm=settings.norm,
+        context_size=chosen.context_size,
+        head_kind="prototypes" if settings.algorithm == "protonet" else "linear",
+    )
+    if settings.model == "mlp":
+        return mlp
+    return GRU(spec.observation_size, settings.window, settings.recurrent_size, mlp)
 
 
 def _players(settings: TrainSettings, progress: ProgressCallback) -> tuple[Players, Players]:
@@ -155,69 +174,66 @@ def _players(settings: TrainSettings, progress: ProgressCallback) -> tuple[Playe
 
 def _meta_train(
     settings: TrainSettings,
-    model: Model,
+    learner: Learner,
     players: Players,
     validation: Validation,
     progress: ProgressCallback,
 ) -> tuple[Model, Params]:
-    """The outer loop: meta-gradient, step; what was best on the meta-validation players is kept."""
-    chosen = settings.meta_training()
-    meta_params = model.network.init_params(torch.Generator().manual_seed(settings.seed))
-    if chosen.meta_steps == 0 or settings.algorithm == "scratch":
-        return model, meta_params
-    if chosen.learn_step_sizes:
-        _check_can_learn_step_sizes(settings)
-        meta_params = with_step_sizes(meta_params)
+    """The outer loop on the players' tasks; what was best on the meta-validation players is kept."""
+    meta_params = learner.init_meta_params(settings.seed)
+    if learner.settings.meta_steps == 0:
+        return learner.split(meta_params)
+    device = torch.device(settings.device)
     cuts = Cuts(settings.min_cut_sec, settings.max_cut_sec, settings.query_window_sec)
-    sampler = TaskSampler(players, cuts, settings.seed)
-    meta_gradient = meta_gradient_of(settings.algorithm, model, sampler, chosen)
-    optimiser = outer_optimiser(settings.algorithm, meta_params, chosen)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _annealed(step / chosen.meta_steps))
-    best, best_params = math.inf, meta_params
-    scores: dict[str, float] = {}
+    draw = _draw(learner, TaskSampler(players, cuts, settings.seed), device)
     with _tensorboard(settings) as log:
-        for step in range(1, chosen.meta_steps + 1):
-            gradients, loss = meta_gradient(meta_params)
-            for name, param in meta_params.items():
-                param.grad = gradients[name]
-            torch.nn.utils.clip_grad_norm_(meta_params.values(), LARGEST_META_GRADIENT)
-            optimiser.step()
-            schedule.step()
-            if step * settings.validations % chosen.meta_steps < settings.validations:
-                scores = _validate(settings, chosen, *split(model, meta_params), validation)
-                scores["loss"] = float(loss)
-                log(step, scores)
-                if scores["error_after"] < best:
-                    best = scores["error_after"]
-                    best_params = {name: param.detach().clone() for name, param in meta_params.items()}
-            if step % 20 == 0 or step == chosen.meta_steps:
-                progress(Progress("meta-train", step, chosen.meta_steps, scores))
-    if best == math.inf:
-        raise PytrainError(
-            f"{settings.algorithm} diverged (the meta-validation error is not finite): lower --inner-lr "
-            f"({chosen.inner_lr:g}) or --meta-lr ({chosen.meta_lr:g})"
+        watching = Watching(
+            validate=partial(_validate, learner, validation),
+            validations=settings.validations,
+            compile=settings.compile,
+            progress=progress,
+            log=log,
         )
-    return split(model, best_params)
+        on_device = Learner(learner.algorithm, learner.model.on(device), learner.settings)
+        meta_params = {name: value.to(device) for name, value in meta_params.items()}
+        meta_params = meta_train(on_device, meta_params, draw, watching)
+    return learner.split({name: value.cpu() for name, value in meta_params.items()})
 
 
-def _check_can_learn_step_sizes(settings: TrainSettings) -> None:
-    if settings.algorithm not in ("maml", "fomaml"):
-        raise PytrainError(
-            f"--learn-step-sizes is for maml and fomaml, not for {settings.algorithm}: leave it out"
+def _draw(learner: Learner, sampler: TaskSampler, device: torch.device) -> Draw:
+    """Fresh meta-batches of players, prepared for the learner."""
+    chosen, model = learner.settings, learner.model
+
+    def draw() -> Tasks:
+        if learner.algorithm == "reptile":
+            tasks = sampler.minibatches(
+                chosen.meta_batch_size, chosen.num_inner_steps, chosen.inner_batch_size
+            )
+        elif learner.algorithm == "pooled":
+            tasks = sampler.minibatches(chosen.meta_batch_size, 1, chosen.query_size)
+        else:
+            tasks = sampler.tasks(
+                chosen.meta_batch_size,
+                chosen.support_size,
+                chosen.query_size,
+                chosen.num_inner_steps,
+                chosen.inner_batch_size,
+            )
+        prepared = (model.prepared(batch) for batch in (*tasks.supports, tasks.query))
+        *supports, query = (
+            Batch(*(column.to(device) for column in vars(batch).values())) for batch in prepared
         )
+        return Tasks(tuple(supports), query)
+
+    return draw
 
 
-def _annealed(done: float) -> float:
-    """From 1 to 0 along a cosine."""
-    return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-
-
-def _validate(
-    settings: TrainSettings, chosen: MetaTraining, model: Model, params: Params, validation: Validation
-) -> dict[str, float]:
+def _validate(learner: Learner, validation: Validation, meta_params: Params) -> dict[str, float]:
     """Error before and after adaptation as it was trained; the pooled model is to be best without any."""
+    chosen = learner.settings
+    model, params = learner.split({name: value.detach().cpu() for name, value in meta_params.items()})
     before = validation.error(model, params, 0.0, 0, 1)
-    if settings.algorithm == "pooled":
+    if learner.algorithm == "pooled":
         return {"error_before": before, "error_after": before}
     after = validation.error(
         model, params, chosen.inner_lr, chosen.num_inner_steps, min(chosen.support_size, LARGEST_SUPPORT)
@@ -225,12 +241,13 @@ def _validate(
     return {"error_before": before, "error_after": after}
 
 
-def _inner_loop(settings: TrainSettings, adaptation: Adaptation) -> dict[str, Any]:
+def _inner_loop(learner: Learner, adaptation: Adaptation) -> dict[str, Any]:
     return {
         "inner_lr": adaptation.inner_lr,
         "num_inner_steps": adaptation.num_inner_steps,
         "support_size": adaptation.support_size,
-        "first_order": settings.algorithm != "maml",
+        "optimiser": learner.model.optimiser,
+        "first_order": KINDS[learner.algorithm].first_order,
         "trust_radius": adaptation.trust_radius,
     }
 

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from pytrain.dataset import Players
 from pytrain.errors import PytrainError
-from pytrain.inner_loop import adapt, for_each_task, inner_step
-from pytrain.models import Model, Params
+from pytrain.inner_loop import adapt, for_each_task, trajectory
+from pytrain.models import Model
+from pytrain.networks import CONTEXT, Params
 from pytrain.progress import Progress, ProgressCallback, silent
 from pytrain.tasks import Batch, newest_known, observed_between
 
@@ -82,9 +83,10 @@ class Validation:
         Every step size with one size of the support set; then the best and longer ones with larger sets,
         which bear them, for as long as that helps, or with smaller ones if it does not.
         """
+        inner_lrs = _inner_lrs(model)
         larger = [size for size in SUPPORT_SIZES if size > FIRST_SUPPORT_SIZE]
         smaller = [size for size in reversed(SUPPORT_SIZES) if size < FIRST_SUPPORT_SIZE]
-        total = len(INNER_LRS) + 3 * len(larger)
+        total = len(inner_lrs) + 3 * len(larger)
         tried: list[Adaptation] = []
         done = 0
 
@@ -96,16 +98,16 @@ class Validation:
                 scores = {"error": min(tried, key=_error).error} if tried else {}
                 progress(Progress("choose adaptation", done, total, scores))
 
-        try_all(INNER_LRS, FIRST_SUPPORT_SIZE)
+        try_all(inner_lrs, FIRST_SUPPORT_SIZE)
         if not tried:
             raise PytrainError(
                 "adaptation diverges at every step size: train for longer, or with another --seed"
             )
-        best = INNER_LRS.index(min(tried, key=_error).inner_lr)
+        best = inner_lrs.index(min(tried, key=_error).inner_lr)
         for sizes in (larger, smaller):
             for size in sizes:
                 before = min(tried, key=_error).error
-                try_all(INNER_LRS[max(0, best - 2) : best + 1], size)
+                try_all(inner_lrs[max(0, best - 2) : best + 1], size)
                 if min(tried, key=_error).error > before * (1 - WORTH_PAYING_FOR):
                     break
             if min(tried, key=_error).support_size > FIRST_SUPPORT_SIZE:
@@ -120,10 +122,10 @@ class Validation:
     ) -> Iterator[Adaptation]:
         """The settings met on the way to the largest number of steps; ends early where it only gets worse."""
         support = self._support(model, support_size, self._search)
-        adapted = for_each_task(params, len(self._search))
+        start = for_each_task(params, len(self._search))
         best = math.inf
-        for step in range(1, min(STEP_COUNTS[-1], LARGEST_COST // support_size) + 1):
-            adapted = inner_step(model, adapted, support, inner_lr).params
+        steps = 1 if model.optimiser == "prototypes" else min(STEP_COUNTS[-1], LARGEST_COST // support_size)
+        for step, adapted in enumerate(trajectory(model, start, repeat(support, steps), inner_lr), start=1):
             if step in STEP_COUNTS:
                 error = self._error(model, adapted, self._search)
                 if not error < GIVE_UP * best:  # also ends at NaN
@@ -160,6 +162,14 @@ def mean_errors(model: Model, predictions: Tensor, query: Batch) -> Tensor:
     else:
         each = (predictions - query.targets).norm(dim=-1)
     return (each * query.weights).sum(-1) / query.weights.sum(-1)
+
+
+def _inner_lrs(model: Model) -> tuple[float, ...]:
+    """The step sizes to try: a context is a few long steps away, Adam's steps are as long as inner_lr."""
+    if model.optimiser == "prototypes":
+        return (1.0,)
+    factor = 0.05 if model.optimiser == "adam" else 10.0 if model.adapts == (CONTEXT,) else 1.0
+    return tuple(factor * inner_lr for inner_lr in INNER_LRS)
 
 
 def _error(adaptation: Adaptation) -> float:

@@ -6,7 +6,8 @@ import onnx
 from onnx import numpy_helper
 
 from pytrain.export import trace_graphs
-from pytrain.models import Model, Params
+from pytrain.models import Model
+from pytrain.networks import Params
 
 
 class TracedOnce:
@@ -16,9 +17,9 @@ class TracedOnce:
         self._traces: dict[tuple[object, ...], dict[str, bytes]] = {}
 
     def __call__(self, model: Model, params: Params) -> dict[str, bytes]:
-        tensors = [*vars(model.normalisation).values(), *(model.step_sizes or {}).values()]
+        tensors = [*vars(model.normalisation).values(), *model.shared.values(), *(model.rates or {}).values()]
         constants = (value.numpy().tobytes() for value in tensors)
-        key = (model.network, model.target, *constants)
+        key = (model.network, model.target, model.optimiser, model.adapts, *constants)
         if key not in self._traces:
             self._traces[key] = trace_graphs(model, params)
         graphs = self._traces[key]

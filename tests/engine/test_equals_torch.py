@@ -12,7 +12,8 @@ import torch
 from adaptive_agents.support import held_back_rows
 from pytrain.export import export_brain
 from pytrain.inner_loop import adapt, for_each_task
-from pytrain.models import MLP, Model, Normalisation
+from pytrain.models import Model, Normalisation
+from pytrain.networks import MLP
 from pytrain.tasks import Batch
 from tests.engine.scenes import ARCHER, main
 from tests.synthetic_players import make_players, sinusoid_spec
@@ -69,8 +70,8 @@ def model_and_brain(tmp_path_factory):
     network = MLP(3, (16, 16), players.spec.target.size)
     random = torch.Generator().manual_seed(0)
     params = network.init_params(random)
-    step_sizes = {name: torch.rand(value.shape, generator=random) for name, value in params.items()}
-    model = Model(network, players.spec.target, Normalisation.of(players), step_sizes)
+    rates = {name: torch.rand(value.shape, generator=random) for name, value in params.items()}
+    model = Model(network, players.spec.target, Normalisation.of(players), rates=rates)
     path = tmp_path_factory.mktemp("exported") / "archer.brain"
     export_brain(path, model, params, sinusoid_spec("vector"), ABOUT)
     return model, params, path

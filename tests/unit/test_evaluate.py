@@ -16,7 +16,8 @@ from pytrain.errors import PytrainError
 from pytrain.evaluate import EvaluateSettings, Evaluation, evaluate
 from pytrain.export import export_brain
 from pytrain.inner_loop import for_each_task
-from pytrain.models import MLP, Model, Normalisation
+from pytrain.models import Model, Normalisation
+from pytrain.networks import MLP
 from pytrain.tasks import newest_known, observed_between
 from tests.synthetic_players import HORIZON_TICKS, make_players, sinusoid_spec, write_sessions
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pytrain.models import MLP, Model, Normalisation
+from pytrain.models import Model, Normalisation
+from pytrain.networks import MLP
 from pytrain.tasks import Batch
 from tests.synthetic_players import make_players
 

@@ -25,7 +25,8 @@ from pytrain.console import PROGRESS_VARIABLE
 from pytrain.dataset import player_hash
 from pytrain.errors import PytrainError
 from pytrain.evaluate import evaluate
-from pytrain.models import MLP, Model, Normalisation
+from pytrain.models import Model, Normalisation
+from pytrain.networks import MLP
 from pytrain.settings import ALGORITHMS, DEFAULTS, TrainSettings
 from pytrain.train import command_line, train
 from pytrain.validation import Validation
@@ -47,7 +48,6 @@ TRAINED = {
         "num_inner_steps": 3,
         "inner_lr": 0.2,
         "meta_lr": 0.01,
-        "learn_step_sizes": False,
     },
 }
 
@@ -151,9 +151,15 @@ def test_a_category_is_learned_end_to_end(tmp_path):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_one_seed_gives_one_model(sessions, tmp_path, no_export, algorithm):
+    if algorithm == "protonet":  # it compares classes
+        sessions = tmp_path
+        write_sessions(sessions / "train", range(8), "category")
+        write_sessions(sessions / "validation", range(60, 64), "category")
+
     def weights(seed: int) -> torch.Tensor:
         train(settings(sessions, tmp_path / "a.brain", algorithm=algorithm, meta_steps=3, seed=seed))
-        return no_export["params"]["layer1.weight"]
+        everything = no_export["model"].shared | no_export["params"]
+        return everything["layer1.weight"]
 
     first, same, other = weights(1), weights(1), weights(2)
     assert torch.equal(first, same)
