@@ -19,6 +19,7 @@ import numpy as np
 from adaptive_agents.adaptation import AdaptationSettings, AdaptationWorker, apply, submit_due
 from adaptive_agents.brain import Brain
 from adaptive_agents.decisions import DecisionBatch
+from adaptive_agents.history import ObservationHistory
 from adaptive_agents.labels import MaturedLabels, PendingLabels
 from adaptive_agents.prediction_error import RunningPredictionError
 from adaptive_agents.profile import BrainMemory
@@ -35,7 +36,8 @@ def measure(brain: Brain, agents: int, profiles: int, ticks: int) -> dict[str, l
     own = [profile_of == index for index in range(profiles)]
     observations = random.normal(size=(agents, brain.spec.observation_size)).astype(np.float32)
     measured = random.integers(0, 2, (agents, brain.spec.target_columns)).astype(np.float32)
-    batch, labels = DecisionBatch(brain), PendingLabels(brain.spec, agents)
+    batch, labels = DecisionBatch(brain), PendingLabels(brain.spec, brain.window, agents)
+    history = ObservationHistory(brain.window, brain.spec.observation_size, agents)
     errors, worker = RunningPredictionError(brain.spec, agents), AdaptationWorker()
     usec: dict[str, list[float]] = {}
 
@@ -51,7 +53,7 @@ def measure(brain: Brain, agents: int, profiles: int, ticks: int) -> dict[str, l
 
     def learn(tick: int, matured: MaturedLabels) -> None:
         for rows, memory in zip(own, memories, strict=True):
-            memory.support.append(matured.observations[rows], matured.targets[rows])
+            memory.support.append(matured.windows[rows], matured.targets[rows])
         submit_due(worker, memories, tick, AdaptationSettings())
 
     for tick in range(ticks):
@@ -62,8 +64,9 @@ def measure(brain: Brain, agents: int, profiles: int, ticks: int) -> dict[str, l
             timed("error", errors.update, matured.slots, matured.predictions, matured.targets)
             timed("learn", learn, tick, matured)
         params = [memory.fast_params for memory in memories]
-        predictions = timed("decide", batch.run, observations, profile_of, params)
-        timed("wait", labels.observe, tick, slots, observations, measured, predictions)
+        windows = timed("look back", history.push, tick, slots, observations)
+        predictions = timed("decide", batch.run, windows, profile_of, params)
+        timed("wait", labels.observe, tick, slots, windows, measured, predictions)
         time.sleep(1 / 240)
     worker.close()
     return usec
