@@ -1,106 +1,150 @@
 """Sessions -> players: reads recorded `.session` files and puts together everything that one player did.
 
-First station offline: what `SessionRecorder` wrote becomes `Players`, a few long tensors sorted by player
-and time, which `tasks` cuts into support and query sets. Splits are by player, never by session or example.
+First station offline: what `SessionRecorder` wrote becomes `Players`, stretches of one long `History` sorted
+by player and time, which `tasks` cuts into support and query sets. Splits are by player, never by session or
+example.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from adaptive_agents.errors import SessionError, SpecError
-from adaptive_agents.session import Session, read_session
+from adaptive_agents.examples import COLUMNS
+from adaptive_agents.session import SessionHeader, SessionReader
 from adaptive_agents.spec import Spec
 from pytrain.console import warn
 from pytrain.errors import PytrainError
+from pytrain.history import History, HistoryWriter
 from pytrain.progress import Progress, ProgressCallback, silent
+
+EXAMPLES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True)
 class Players:
-    """Every example of every player, sorted by player and then by tick of play.
+    """Some of the players of a history, each with the examples of a stretch of it.
 
     A tick of play counts from the player's first observation on; a later session goes on where the one before
-    ended. Examples without a label (weight 0) are not here.
+    ended. Observations without a label (weight 0) are no examples, but they are part of windows.
     """
 
     spec: Spec
     ids: tuple[str, ...]
     sessions: int
-    offsets: Tensor  # (players + 1,) int64: player p owns the examples offsets[p]:offsets[p + 1]
-    ticks: Tensor  # (examples,) int64: tick of play of the observation
-    observations: Tensor  # (examples, obs_dim) float32
-    targets: Tensor  # (examples, target_columns) float32
-    weights: Tensor  # (examples,) float32
+    first: Tensor  # (players,) int64: player p owns the examples first[p] up to, but not including, end[p]
+    end: Tensor  # (players,) int64
+    starts: Tensor  # (players,) int64: the history's tick at which the player's play starts
+    history: History  # also of players who are not here
+    window: int = 1  # how many of an agent's last observations make one row
 
     def __post_init__(self) -> None:
-        examples = len(self.ticks)
-        if self.offsets.shape != (len(self.ids) + 1,) or int(self.offsets[-1]) != examples:
+        history = self.history
+        counts = {name: len(getattr(self, name)) for name in ("ids", "first", "end", "starts")}
+        if len(set(counts.values())) > 1:
+            raise PytrainError(f"the columns of players differ in length: {counts}")
+        examples = len(history.rows)
+        if (self.end <= self.first).any() or int(self.end.max()) > examples:
             raise PytrainError(
-                f"offsets {tuple(self.offsets.shape)} ending at {int(self.offsets[-1])} do not delimit "
-                f"{len(self.ids)} players of {examples} examples"
+                f"stretches from {self.first.tolist()} to {self.end.tolist()} are no stretches of a history "
+                f"of {examples} examples"
             )
-        for name, columns in (
-            ("observations", (self.spec.observation_size,)),
-            ("targets", (self.spec.target_columns,)),
-            ("weights", ()),
+        for name, shape in (
+            ("observations", (len(history.back), self.spec.observation_size)),
+            ("targets", (examples, self.spec.target_columns)),
+            ("weights", (examples,)),
+            ("ticks", (examples,)),
         ):
-            shape = tuple(getattr(self, name).shape)
-            if shape != (examples, *columns):
-                raise PytrainError(f"{name} have shape {shape}, expected {(examples, *columns)}")
+            found = tuple(getattr(history, name).shape)
+            if found != shape:
+                raise PytrainError(f"{name} have shape {found}, expected {shape}")
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @property
     def examples(self) -> int:
-        """How many examples all players have together."""
-        return len(self.ticks)
+        """How many examples these players have together."""
+        return int((self.end - self.first).sum())
+
+    @property
+    def observations(self) -> Tensor:
+        """What these players observed `(rows, obs_dim)`; a view where they are neighbours in the history."""
+        rows = self.history.rows
+        return _joined([self.history.observations[rows[a] : rows[b - 1] + 1] for a, b in self._stretches()])
+
+    @property
+    def targets(self) -> Tensor:
+        """Their examples' targets `(examples, target_columns)`; a view where they are neighbours."""
+        return _joined([self.history.targets[a:b] for a, b in self._stretches()])
 
     @cached_property
     def last_ticks(self) -> Tensor:
-        """The tick of play of each player's last observation `(players,)`."""
-        return self.ticks[self.offsets[1:] - 1]
-
-    @cached_property
-    def _clock(self) -> Tensor:
-        """`ticks`, but ascending over all players: one search finds a tick of any player `(examples,)`."""
-        owner = torch.repeat_interleave(torch.arange(len(self)), self.offsets.diff())
-        return owner * self._ticks_apart + self.ticks
-
-    @cached_property
-    def _ticks_apart(self) -> int:
-        return int(self.last_ticks.max()) + 1
+        """The tick of play of each player's last example `(players,)`."""
+        return self.history.ticks[self.end - 1] - self.starts
 
     def first_at(self, players: Tensor, ticks: Tensor) -> Tensor:
-        """Index of the first example of `players (n,)` observed at `ticks (n,)` or later, or their end."""
-        wanted = players * self._ticks_apart + ticks.clamp(0, self._ticks_apart)
-        return torch.searchsorted(self._clock, wanted)
+        """Index of the first example of `players (n,)` observed at `ticks (…, n)` or later, or their end."""
+        found = torch.searchsorted(self.history.ticks, self.starts[players] + ticks.clamp(min=0))
+        return torch.minimum(found, self.end[players])
 
     def select(self, indices: Sequence[int]) -> Players:
-        """The players at `indices`, in that order."""
-        bounds = [(int(self.offsets[i]), int(self.offsets[i + 1])) for i in indices]
-        rows = torch.cat([torch.arange(first, end) for first, end in bounds])
-        lengths = torch.tensor([0, *(end - first for first, end in bounds)])
-        return Players(
-            spec=self.spec,
+        """The players at `indices`, in that order; they share their history with the others."""
+        return replace(
+            self,
             ids=tuple(self.ids[i] for i in indices),
-            sessions=self.sessions,
-            offsets=lengths.cumsum(0),
-            ticks=self.ticks[rows],
-            observations=self.observations[rows],
-            targets=self.targets[rows],
-            weights=self.weights[rows],
+            first=self.first[indices],
+            end=self.end[indices],
+            starts=self.starts[indices],
         )
+
+    def with_window(self, window: int) -> Players:
+        """The same players, seen through windows of an agent's last `window` observations."""
+        return replace(self, window=window)
+
+    def mean_and_scale(self, column: Literal["observations", "targets"]) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each number of a single observation, or target, over all examples.
+
+        A number that never changes has the scale 1. Sums are float64, block by block (Chan et al. 1983).
+        """
+        count, mean, squares = 0, torch.zeros(()).double(), torch.zeros(()).double()
+        for examples in self._blocks():
+            if column == "observations":
+                block = self.history.observed(examples, window=1).double()
+            else:
+                block = self.history.labels(examples)[0].double()
+            block_mean = block.mean(0)
+            away = block_mean - mean
+            share = len(block) / (count + len(block))
+            squares = squares + (block - block_mean).square().sum(0) + away.square() * (count * share)
+            mean = mean + away * share
+            count += len(block)
+        deviation = (squares / count).sqrt()
+        constant = deviation < 1e-6 * (1 + mean.abs())
+        return mean.float(), torch.where(constant, 1.0, deviation).float()
+
+    def _blocks(self) -> Iterator[Tensor]:
+        """All examples, some ten thousand at a time."""
+        for first, end in self._stretches():
+            for start in range(first, end, EXAMPLES_AT_ONCE):
+                yield torch.arange(start, min(start + EXAMPLES_AT_ONCE, end))
+
+    def _stretches(self) -> list[tuple[int, int]]:
+        """Where their examples are in the history; those of neighbours are one stretch."""
+        apart = torch.nonzero(self.first[1:] != self.end[:-1]).flatten()
+        firsts = self.first[torch.cat([torch.zeros(1).long(), apart + 1])].tolist()
+        ends = self.end[torch.cat([apart, torch.tensor([len(self) - 1])])].tolist()
+        return list(zip(firsts, ends, strict=True))
 
 
 def session_files(paths: Iterable[Path]) -> list[Path]:
@@ -128,24 +172,26 @@ def read_players(paths: Iterable[Path], progress: ProgressCallback = silent) -> 
     another spec than most is left out with a warning. Raises PytrainError when none is left.
     """
     files = session_files(paths)
-    sessions = _of_one_spec(_usable_sessions(files, progress))
-    if not sessions:
-        raise PytrainError(
-            f"none of {len(files)} session files can be used: record some with `pytrain record`, or play a "
-            "scene that has a SessionRecorder"
-        )
-    by_player: dict[str, list[tuple[Path, Session]]] = {}
-    for file, session in sessions:
-        by_player.setdefault(session.header.player_id, []).append((file, session))
-    ids = tuple(sorted(by_player))
-    spec = sessions[0][1].header.spec
-    played = [_join(by_player[player], spec.horizon_ticks) for player in ids]
-    lengths = [0, *(len(ticks) for ticks, *_ in played)]
-    ticks, observations, targets, weights = (
-        torch.from_numpy(np.concatenate(column)) for column in zip(*played, strict=True)
+    sessions = _of_one_spec(_usable_sessions(files))
+    if sessions:
+        spec = sessions[0].header.spec
+        most_rows = sum(session.most_rows for session in sessions)
+
+        def tell_rows(rows: int) -> None:
+            progress(Progress("read sessions", rows, max(rows, most_rows)))
+
+        with HistoryWriter(spec, most_rows) as writer:
+            ids, first, starts, used = _write(sessions, writer, tell_rows)
+            if used:
+                ends = torch.tensor([*first[1:], writer.examples])
+                columns = (torch.tensor(first), ends, torch.tensor(starts))
+                players = Players(spec, tuple(ids), used, *columns, writer.history())
+                progress(Progress("read sessions", most_rows, most_rows))
+                return players
+    raise PytrainError(
+        f"none of {len(files)} session files can be used: record some with `pytrain record`, or play a "
+        "scene that has a SessionRecorder"
     )
-    offsets = torch.tensor(lengths).cumsum(0)
-    return Players(spec, ids, len(sessions), offsets, ticks, observations, targets, weights)
 
 
 def who_played_longer(players: Players, than_sec: float, option: str) -> Players:
@@ -177,61 +223,93 @@ def split_by_player(players: Players, held_out_fraction: float, seed: int) -> tu
     return players.select(sorted(order[held_out:])), players.select(sorted(order[:held_out]))
 
 
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
 def player_hash(player_id: str) -> str:
     """How a brain remembers who it was trained on without naming them; 16 digits keep it small."""
     return hashlib.sha256(player_id.encode()).hexdigest()[:16]
 
 
-def _usable_sessions(files: Sequence[Path], progress: ProgressCallback) -> list[tuple[Path, Session]]:
-    """The sessions that can be read and hold labelled examples; what is left out, or cut, is told."""
+@dataclass(frozen=True)
+class _SessionFile:
+    file: Path
+    header: SessionHeader
+    most_rows: int  # that a file of this size can hold
+
+
+def _usable_sessions(files: Sequence[Path]) -> list[_SessionFile]:
+    """The sessions that can be read and hold labelled examples; what is left out is told."""
     usable = []
-    for done, file in enumerate(files, start=1):
+    for file in files:
         try:
-            session = read_session(file)
+            with SessionReader(file) as session:
+                if not any((chunk.weights > 0).any() for chunk in session.iter_chunks()):
+                    warn(f"left out: session '{file}' holds no labelled example: its game ended too early")
+                else:
+                    most_rows = file.stat().st_size // _row_bytes(session.header.spec)
+                    usable.append(_SessionFile(file, session.header, most_rows))
         except SessionError as error:
             warn(f"left out: {error}")
-        else:
-            examples = session.examples
-            if not (examples.weights > 0).any():
-                warn(f"left out: session '{file}' holds no labelled example: its game ended too early")
-            else:
-                usable.append((file, session))
-                if session.truncated:
-                    warn(
-                        f"session '{file}' ends in a cut chunk, as after a crash: "
-                        f"its {len(examples):,} examples before that are used"
-                    )
-        progress(Progress("read sessions", done, len(files)))
     return usable
 
 
-def _of_one_spec(sessions: list[tuple[Path, Session]]) -> list[tuple[Path, Session]]:
+def _row_bytes(spec: Spec) -> int:
+    """What a row takes in a `.session`, frames aside."""
+    numbers = {"observations": spec.observation_size, "targets": spec.target_columns}
+    return sum(dtype.itemsize * numbers.get(name, 1) for name, dtype in COLUMNS.items())
+
+
+def _of_one_spec(sessions: list[_SessionFile]) -> list[_SessionFile]:
     """The sessions whose spec most of them have, or if two are as frequent, the one recorded last."""
-    newest_first = sorted(sessions, key=lambda item: item[1].header.started_at, reverse=True)
-    most = Counter(session.header.spec for _, session in newest_first).most_common(1)
+    newest_first = sorted(sessions, key=lambda session: session.header.started_at, reverse=True)
+    most = Counter(session.header.spec for session in newest_first).most_common(1)
     fitting = []
-    for file, session in sessions:
+    for session in sessions:
         spec, count = most[0]
         try:
             spec.check_fits(
-                session.header.spec, mine=f"the spec of {count} sessions", theirs=f"session '{file}'"
+                session.header.spec, mine=f"the spec of {count} sessions", theirs=f"session '{session.file}'"
             )
         except SpecError as error:
             warn(f"left out: {error}")
         else:
-            fitting.append((file, session))
+            fitting.append(session)
     return fitting
 
 
-def _join(sessions: list[tuple[Path, Session]], horizon_ticks: int) -> tuple[np.ndarray, ...]:
-    """One player's sessions in the order they were played, as ticks of play and columns."""
-    parts = []
-    start = 0
-    for _, session in sorted(sessions, key=lambda item: (item[1].header.started_at, str(item[0]))):
-        examples = session.examples
-        order = np.argsort(examples.ticks, kind="stable")
-        order = order[examples.weights[order] > 0]
-        ticks = examples.ticks[order] - examples.ticks.min() + start
-        parts.append((ticks, examples.observations[order], examples.targets[order], examples.weights[order]))
-        start = int(examples.ticks.max() - examples.ticks.min()) + start + horizon_ticks + 1
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+def _write(
+    sessions: list[_SessionFile], writer: HistoryWriter, tell_rows: Callable[[int], None]
+) -> tuple[list[str], list[int], list[int], int]:
+    """Each player's id, first example and tick of start, and how many sessions were used.
+
+    A player's sessions are joined in the order they were played; a session that turns out to be damaged is
+    left out.
+    """
+    ids: list[str] = []
+    first: list[int] = []
+    starts: list[int] = []
+    used = 0
+    for session in sorted(sessions, key=_player_and_time):
+        example, tick = writer.examples, writer.next_tick
+        try:
+            truncated = writer.add(session.file, tell_rows)
+        except SessionError as error:
+            warn(f"left out: {error}")
+            continue
+        used += 1
+        if truncated:
+            warn(
+                f"session '{session.file}' ends in a cut chunk, as after a crash: "
+                f"its {writer.examples - example:,} examples before that are used"
+            )
+        if ids[-1:] != [session.header.player_id]:
+            ids.append(session.header.player_id)
+            first.append(example)
+            starts.append(tick)
+    return ids, first, starts, used
+
+
+def _player_and_time(session: _SessionFile) -> tuple[str, str, str]:
+    return session.header.player_id, session.header.started_at, str(session.file)

@@ -21,7 +21,7 @@ from pytrain.errors import PytrainError
 class Batch:
     """Examples of several tasks side by side; rows of weight 0 are padding."""
 
-    observations: Tensor  # (tasks, examples, obs_dim)
+    observations: Tensor  # (tasks, examples, window * obs_dim)
     targets: Tensor  # (tasks, examples, target columns)
     weights: Tensor  # (tasks, examples)
 
@@ -35,6 +35,10 @@ class Tasks:
 
     supports: tuple[Batch, ...]  # one for each inner step
     query: Batch
+
+
+_Drawn = tuple[Tensor, Tensor]
+"""Examples by their index, and whether each is there; both of any one shape."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,26 @@ def newest_known(players: Players, who: Tensor, cut_ticks: Tensor, size: int) ->
     Known means that the horizon had passed: tick + horizon <= cut. Fewer examples are padded in front.
     """
     end = players.first_at(who, cut_ticks - players.spec.horizon_ticks + 1)
-    rows = end[:, None] - size + torch.arange(size)
-    return _gather(players, rows, is_there=rows >= players.offsets[who][:, None])
+    examples = end[:, None] - size + torch.arange(size)
+    return _gather(players, (examples, examples >= players.first[who][:, None]))[0]
 
 
 def observed_between(players: Players, who: Tensor, from_ticks: Tensor, to_ticks: Tensor) -> Batch:
     """All examples of players `who (tasks,)` observed in [from, to), padded at the end."""
     first, end = players.first_at(who, from_ticks), players.first_at(who, to_ticks)
-    rows = first[:, None] + torch.arange(max(1, int((end - first).max())))
-    return _gather(players, rows, is_there=rows < end[:, None])
+    examples = first[:, None] + torch.arange(max(1, int((end - first).max())))
+    return _gather(players, (examples, examples < end[:, None]))[0]
+
+
+def spread_between(players: Players, who: Tensor, from_ticks: Tensor, to_ticks: Tensor, size: int) -> Batch:
+    """`size` of the examples observed in [from, to), evenly spread; of weight 0 if there is none.
+
+    Where there are fewer than `size`, all are taken, some of them more often than others.
+    """
+    first, end = players.first_at(who, from_ticks), players.first_at(who, to_ticks)
+    there = (end - first)[:, None]
+    examples = first[:, None] + torch.arange(size) * there // size
+    return _gather(players, (examples, (there > 0).expand(-1, size)))[0]
 
 
 class TaskSampler:
@@ -85,14 +100,17 @@ class TaskSampler:
         """A meta-batch: players drawn evenly, each cut at a random moment.
 
         Each of the inner steps sees `batch_size` of the `support_size` newest examples known at the cut.
+        Where `support_size` is 0 there is no inner step.
         """
         who = self._draw_players(meta_batch_size)
         cut = self._uniform(torch.full_like(who, self._earliest), self._latest[who] + 1)
-        known = self._players.first_at(who, cut - self._players.spec.horizon_ticks + 1)
-        oldest = torch.maximum(known - support_size, self._players.offsets[who])
-        supports = self._batches(oldest, known, inner_steps, batch_size)
-        first, end = self._players.first_at(who, cut), self._players.first_at(who, cut + self._window)
-        return Tasks(supports, *self._batches(first, end, 1, query_size))
+        moments = torch.stack([cut - self._players.spec.horizon_ticks + 1, cut, cut + self._window])
+        known, first, end = self._players.first_at(who, moments)
+        oldest = torch.maximum(known - support_size, self._players.first[who])
+        supports = self._draw(oldest, known, inner_steps if support_size > 0 else 0, batch_size)
+        asked, is_there = self._draw(first, end, 1, query_size)
+        steps, query = _gather(self._players, supports, (asked[0], is_there[0]))
+        return Tasks(_each(steps), query)
 
     def minibatches(self, meta_batch_size: int, count: int, size: int) -> Tasks:
         """A meta-batch without cuts: `count` batches of each player's examples, whenever they were observed.
@@ -100,7 +118,8 @@ class TaskSampler:
         What Reptile and pooled training learn from; they query with the last of the batches.
         """
         who = self._draw_players(meta_batch_size)
-        batches = self._batches(self._players.offsets[who], self._players.offsets[who + 1], count, size)
+        drawn = self._draw(self._players.first[who], self._players.end[who], count, size)
+        batches = _each(*_gather(self._players, drawn))
         return Tasks(batches, batches[-1])
 
     def state(self) -> Tensor:
@@ -111,11 +130,11 @@ class TaskSampler:
         """Go on with the sequence of tasks where `state` was taken."""
         self._random.set_state(state)
 
-    def _batches(self, first: Tensor, end: Tensor, count: int, size: int) -> tuple[Batch, ...]:
-        """`count` batches of `size` random examples in [first, end) of each task; of weight 0 if none is."""
-        rows = self._uniform(first[:, None].expand(-1, count * size), end[:, None])
-        there = (first < end)[:, None].expand(-1, size)
-        return tuple(_gather(self._players, part, there) for part in torch.split(rows, size, dim=1))
+    def _draw(self, first: Tensor, end: Tensor, count: int, size: int) -> _Drawn:
+        """`count` batches of `size` random examples in [first, end) of each task; not there if empty."""
+        examples = self._uniform(first[:, None].expand(-1, count * size), end[:, None])
+        batches = examples.view(-1, count, size).transpose(0, 1)
+        return batches, (first < end)[:, None].expand_as(batches)
 
     def _draw_players(self, count: int) -> Tensor:
         return torch.randint(len(self._players), (count,), generator=self._random)
@@ -126,7 +145,26 @@ class TaskSampler:
         return low + (fraction * (high - low)).long()
 
 
-def _gather(players: Players, rows: Tensor, is_there: Tensor) -> Batch:
-    """The examples at `rows (tasks, examples)`, with weight 0 where none is there."""
-    rows = torch.where(is_there, rows, players.offsets[0])
-    return Batch(players.observations[rows], players.targets[rows], players.weights[rows] * is_there)
+def _gather(players: Players, *drawn: _Drawn) -> list[Batch]:
+    """The examples that each of `drawn` names, with weight 0 where none is there; all are read at once."""
+    is_there = torch.cat([there.flatten() for _, there in drawn])
+    examples = torch.cat([named.flatten() for named, _ in drawn])
+    examples = torch.where(is_there, examples, players.first[0])
+    observations = players.history.observed(examples, players.window)
+    targets, weights = players.history.labels(examples)
+    weights *= is_there
+    lengths = [named.numel() for named, _ in drawn]
+    columns = (torch.split(column, lengths) for column in (observations, targets, weights))
+    return [
+        Batch(
+            seen.view(*named.shape, seen.shape[1]),
+            told.view(*named.shape, told.shape[1]),
+            counts.view_as(named),
+        )
+        for (named, _), seen, told, counts in zip(drawn, *columns, strict=True)
+    ]
+
+
+def _each(batches: Batch) -> tuple[Batch, ...]:
+    """A batch for each index of the first axis."""
+    return tuple(map(Batch, batches.observations, batches.targets, batches.weights))

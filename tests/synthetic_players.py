@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from adaptive_agents.session import SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target, TargetKind
 from pytrain.dataset import Players
+from pytrain.history import History
 
 TICKS_APART = 6
 HORIZON_TICKS = 36
@@ -55,13 +57,33 @@ def make_players(count: int, kind: TargetKind = "vector", seconds: float = 60.0,
     ticks, observations, targets = (
         torch.from_numpy(np.concatenate(column)) for column in zip(*played, strict=True)
     )
+    lengths = [len(part[0]) for part in played]
+    return players_of(sinusoid_spec(kind), ticks, lengths, observations, targets, first)
+
+
+def players_of(
+    spec: Spec, ticks: Tensor, lengths: list[int], observations: Tensor, targets: Tensor, number: int = 0
+) -> Players:
+    """Players "player-{number}" and on in memory: one session each, one agent, every observation labelled."""
+    end = torch.tensor(lengths).cumsum(0)
+    first = end - torch.tensor(lengths)
+    starts = (ticks[end - 1] + spec.horizon_ticks + 1).cumsum(0).roll(1)
+    starts[0] = 0
+    back = torch.ones(len(ticks), dtype=torch.int32)
+    back[first] = 0
     return Players(
-        spec=sinusoid_spec(kind),
-        ids=tuple(f"player-{player}" for player in range(first, first + count)),
-        sessions=count,
-        offsets=torch.tensor([0, *(len(part[0]) for part in played)]).cumsum(0),
-        ticks=ticks,
-        observations=observations,
-        targets=targets,
-        weights=torch.ones(len(ticks)),
+        spec=spec,
+        ids=tuple(f"player-{index}" for index in range(number, number + len(lengths))),
+        sessions=len(lengths),
+        first=first,
+        end=end,
+        starts=starts,
+        history=History(
+            observations=observations,
+            back=back,
+            rows=torch.arange(len(ticks)),
+            ticks=ticks + starts.repeat_interleave(torch.tensor(lengths)),
+            targets=targets,
+            weights=torch.ones(len(ticks)),
+        ),
     )

@@ -15,6 +15,7 @@ from adaptive_agents.session import SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target
 from pytrain.dataset import read_players, split_by_player, who_played_longer
 from pytrain.errors import PytrainError
+from pytrain.tasks import observed_between
 from tests.synthetic_players import HORIZON_TICKS, make_players, sinusoid_spec, write_sessions
 
 
@@ -32,14 +33,15 @@ def test_players_are_sorted_by_id_and_own_their_examples(tmp_path):
     write(tmp_path / "2.session", "ann", [5, 6, 7])
     players = read_players([tmp_path])
     assert players.ids == ("ann", "zoe")
-    assert players.offsets.tolist() == [0, 3, 5]
+    assert players.first.tolist() == [0, 3]
+    assert players.end.tolist() == [3, 5]
     assert players.observations[:, 0].tolist() == [5, 6, 7, 10, 20]
     assert players.targets[:, 0].tolist() == [2.5, 3, 3.5, 5, 10]
 
 
 def test_ticks_of_play_count_from_the_first_observation(tmp_path):
     write(tmp_path / "1.session", "ann", [1000, 1006])
-    assert read_players([tmp_path]).ticks.tolist() == [0, 6]
+    assert read_players([tmp_path]).history.ticks.tolist() == [0, 6]
 
 
 def test_a_later_session_goes_on_a_horizon_after_the_one_before(tmp_path):
@@ -47,7 +49,7 @@ def test_a_later_session_goes_on_a_horizon_after_the_one_before(tmp_path):
     write(tmp_path / "b.session", "ann", [0, 6], started_at="2026-01-01T00:00:00+00:00")
     players = read_players([tmp_path])
     assert players.sessions == 2
-    assert players.ticks.tolist() == [0, 6, 6 + HORIZON_TICKS + 1, 12 + HORIZON_TICKS + 1]
+    assert players.history.ticks.tolist() == [0, 6, 6 + HORIZON_TICKS + 1, 12 + HORIZON_TICKS + 1]
 
 
 def test_examples_come_in_order_of_time(tmp_path):
@@ -58,8 +60,8 @@ def test_examples_come_in_order_of_time(tmp_path):
 def test_examples_without_a_label_are_left_out(tmp_path):
     write(tmp_path / "1.session", "ann", [0, 6, 12], weights=[1.0, 0.0, 0.5])
     players = read_players([tmp_path])
-    assert players.ticks.tolist() == [0, 12]
-    assert players.weights.tolist() == [1.0, 0.5]
+    assert players.history.ticks.tolist() == [0, 12]
+    assert players.history.weights.tolist() == [1.0, 0.5]
 
 
 def test_files_and_folders_may_be_mixed_and_named_twice(tmp_path):
@@ -185,8 +187,13 @@ def test_selected_players_keep_their_own_examples():
     players = make_players(5, seconds=2.0)
     chosen = players.select([3, 1])
     assert chosen.ids == ("player-3", "player-1")
-    first, end = players.offsets[1], players.offsets[2]
-    assert torch.equal(chosen.observations[chosen.offsets[1] :], players.observations[first:end])
+    assert chosen.examples == 2 * players.examples // 5
+    who = torch.tensor([1])
+    theirs, found = (
+        observed_between(each, who, torch.tensor([0]), torch.tensor([120])) for each in (players, chosen)
+    )
+    assert torch.equal(found.observations, theirs.observations)
+    assert torch.equal(found.targets, theirs.targets)
 
 
 def test_recorded_numbers_arrive_unchanged(tmp_path):
@@ -194,4 +201,6 @@ def test_recorded_numbers_arrive_unchanged(tmp_path):
     read, made = read_players([folder]), make_players(3, seconds=5.0)
     assert np.array_equal(read.observations, made.observations)
     assert np.array_equal(read.targets, made.targets)
-    assert torch.equal(read.ticks, made.ticks)
+    assert torch.equal(read.history.ticks, made.history.ticks)
+    assert torch.equal(read.history.back, made.history.back)
+    assert torch.equal(read.starts, made.starts)

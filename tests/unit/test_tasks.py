@@ -8,23 +8,15 @@ from hypothesis import strategies as st
 
 from pytrain.dataset import Players
 from pytrain.tasks import Batch, Cuts, TaskSampler, newest_known, observed_between
-from tests.synthetic_players import HORIZON_TICKS, TICKS_APART, make_players, sinusoid_spec
+from tests.synthetic_players import HORIZON_TICKS, TICKS_APART, make_players, players_of, sinusoid_spec
 
 
 def telling_players(count: int, examples: int) -> Players:
     """Players whose observations say who they are and at which tick it was."""
     ticks = (torch.arange(examples) * TICKS_APART).repeat(count)
     who = torch.arange(count).repeat_interleave(examples)
-    return Players(
-        spec=sinusoid_spec(),
-        ids=tuple(f"player-{index}" for index in range(count)),
-        sessions=count,
-        offsets=torch.arange(count + 1) * examples,
-        ticks=ticks,
-        observations=torch.stack([who, ticks, torch.zeros_like(who)], dim=1).float(),
-        targets=torch.zeros(len(ticks), 1),
-        weights=torch.ones(len(ticks)),
-    )
+    observations = torch.stack([who, ticks, torch.zeros_like(who)], dim=1).float()
+    return players_of(sinusoid_spec(), ticks, [examples] * count, observations, torch.zeros(len(ticks), 1))
 
 
 def ticks_of(batch: Batch, task: int) -> list[int]:
@@ -116,7 +108,7 @@ def test_minibatches_are_of_one_player_each_and_of_different_examples():
 
 def test_weights_of_the_recording_travel_into_the_tasks():
     players = make_players(2)
-    players.weights[:] = 0.5
+    players.history.weights[:] = 0.5
     tasks = TaskSampler(players, Cuts(), 0).tasks(4, 8, 8, 1, 8)
     assert set(tasks.query.weights.flatten().tolist()) == {0.5}
 
