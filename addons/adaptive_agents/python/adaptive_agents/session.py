@@ -19,7 +19,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import msgpack
@@ -70,7 +69,20 @@ class Session:
     """Whether the file ends in a cut or damaged chunk; `examples` holds everything before it."""
 
 
-class SessionWriter:
+class _Closing:
+    """What is closed at the end of its `with` block."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+class SessionWriter(_Closing):
     """Appends examples to a new `.session` file, a chunk at a time.
 
     A disk that fills up loses nothing: the file is cut back to its last whole chunk, the rows stay in memory,
@@ -204,14 +216,6 @@ class SessionWriter:
             raise self._write_failed(error) from error
         self._file.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _make_room(self, rows: int) -> None:
         while self._pending + rows > len(self._rows):
             self._rows = Examples.concatenate([self._rows, Examples.zeros(self.header.spec, len(self._rows))])
@@ -250,7 +254,7 @@ class SessionWriter:
         )
 
 
-class SessionReader:
+class SessionReader(_Closing):
     """Reads a `.session` chunk by chunk, so that a file larger than memory can be streamed."""
 
     def __init__(self, source: str | os.PathLike[str] | bytes) -> None:
@@ -286,14 +290,6 @@ class SessionReader:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _read_header(self) -> SessionHeader:
         if self._file.read(len(_MAGIC)) != _MAGIC:
