@@ -42,7 +42,8 @@ class Listed:
 
 def listed() -> list[Listed]:
     """The benchmarks, read from their source: importing them would import torch into this process."""
-    return [Listed(module, *_constants(path)) for module in MODULES if (path := _path(module)).exists()]
+    found = [(module, _constants(path)) for module in MODULES if (path := _path(module)).exists()]
+    return [Listed(module, *constants) for module, constants in found if constants]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,14 +118,15 @@ def _path(module: str) -> Path:
     return Path(__file__).with_name(f"{module}.py")
 
 
-def _constants(path: Path) -> tuple[str, bool]:
+def _constants(path: Path) -> tuple[str, bool] | None:
+    """NAME and TIMED; None where the module has no NAME, and so is no benchmark of this kind."""
     assigned: dict[str, object] = {}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
             if name in ("NAME", "TIMED"):
                 assigned[name] = ast.literal_eval(node.value)
-    return str(assigned["NAME"]), bool(assigned["TIMED"])
+    return (str(assigned["NAME"]), bool(assigned.get("TIMED", True))) if "NAME" in assigned else None
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 MLP 32-64-64-8 (6,792 weights), eight classes, 5 steps on 32 examples, for one profile and for many at once;
 the graph also gives the loss before and after. Beside it, in turns in one process, the same adaptation by
-torch one profile after another (what one writes first), by torch for all at once (our inner loop in training),
+torch one profile after another (what one writes first), by torch for all at once (our inner loop),
 by NumPy with the gradients written by hand, and the products alone at the speed of a large matrix product.
 """
 

@@ -30,7 +30,7 @@ class Waves:
         amplitude, phase = 0.1 + 4.9 * uniform[:, :1], math.pi * uniform[:, 1:2]
         inputs = 10 * uniform[:, 2:] - 5
         outputs = amplitude * torch.sin(inputs - phase)
-        parts = zip(torch.split(inputs, counts, 1), torch.split(outputs, counts, 1), strict=True)
+        parts = zip(torch.split(inputs, list(counts), 1), torch.split(outputs, list(counts), 1), strict=True)
         return tuple(_batch(some_inputs, some_outputs) for some_inputs, some_outputs in parts)
 
     def tasks(self, settings: MetaTraining) -> Tasks:
