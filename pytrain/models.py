@@ -34,12 +34,12 @@ class Normalisation:
     target_scale: Tensor
 
     @classmethod
-    def of(cls, players: Players, window: int = 1) -> Normalisation:
-        """Mean and standard deviation; a field that never changes is left at its size."""
-        of_one = _mean_and_scale(players.observations)
-        observation_mean, observation_scale = (each.repeat(window) for each in of_one)
+    def of(cls, players: Players) -> Normalisation:
+        """Mean and standard deviation, for windows as long as the players'; constants keep their size."""
+        of_one = players.mean_and_scale("observations")
+        observation_mean, observation_scale = (each.repeat(players.window) for each in of_one)
         if players.spec.target.kind == "vector":
-            return cls(observation_mean, observation_scale, *_mean_and_scale(players.targets))
+            return cls(observation_mean, observation_scale, *players.mean_and_scale("targets"))
         return cls(observation_mean, observation_scale, torch.zeros(1), torch.ones(1))
 
 
@@ -150,9 +150,3 @@ def load_model(path: Path) -> tuple[Model, Params]:
 
 def _of_prefix(arrays: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
-
-
-def _mean_and_scale(columns: Tensor) -> tuple[Tensor, Tensor]:
-    mean, deviation = columns.double().mean(0), columns.double().std(0, correction=0)
-    constant = deviation < 1e-6 * (1 + mean.abs())
-    return mean.float(), torch.where(constant, 1.0, deviation).float()

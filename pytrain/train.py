@@ -62,9 +62,9 @@ def train(settings: TrainSettings, progress: ProgressCallback = silent) -> Train
     started = time.monotonic()
     _check_can_write(settings.out)
     torch.set_num_threads(settings.threads)
-    players, validation_players = _players(settings, progress)
+    players, validation_players = (each.with_window(settings.window) for each in _players(settings, progress))
     spec = players.spec
-    model = Model(_network(settings, spec), spec.target, Normalisation.of(players, settings.window))
+    model = Model(_network(settings, spec), spec.target, Normalisation.of(players))
     learner = Learner.of(settings.algorithm, model, settings.meta_training())
     validation = Validation(validation_players, settings.adapt_at_sec)
 
@@ -181,9 +181,9 @@ def _meta_train(
 ) -> tuple[Model, Params]:
     """The outer loop on the players' tasks; what was best on the meta-validation players is kept."""
     meta_params = learner.init_meta_params(settings.seed)
-    if learner.settings.meta_steps == 0:
+    if learner.settings.meta_steps == 0 or learner.algorithm == "scratch":
         return learner.split(meta_params)
-    device = torch.device(settings.device)
+    device = _device(settings.device)
     cuts = Cuts(settings.min_cut_sec, settings.max_cut_sec, settings.query_window_sec)
     draw = _draw(learner, TaskSampler(players, cuts, settings.seed), device)
     with _tensorboard(settings) as log:
@@ -198,6 +198,17 @@ def _meta_train(
         meta_params = {name: value.to(device) for name, value in meta_params.items()}
         meta_params = meta_train(on_device, meta_params, draw, watching)
     return learner.split({name: value.cpu() for name, value in meta_params.items()})
+
+
+def _device(name: str) -> torch.device:
+    """Where to train; auto takes a GPU if there is one. Raises PytrainError for one that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise PytrainError(f"--device {name} cannot be used ({reason}): use auto or cpu") from error
 
 
 def _draw(learner: Learner, sampler: TaskSampler, device: torch.device) -> Draw:

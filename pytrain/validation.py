@@ -20,7 +20,7 @@ from pytrain.inner_loop import adapt, for_each_task, trajectory
 from pytrain.models import Model
 from pytrain.networks import CONTEXT, Params
 from pytrain.progress import Progress, ProgressCallback, silent
-from pytrain.tasks import Batch, newest_known, observed_between
+from pytrain.tasks import Batch, newest_known, spread_between
 
 INNER_LRS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 STEP_COUNTS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100)
@@ -62,8 +62,7 @@ class Validation:
         self._players = players
         self._who = torch.arange(len(players))
         self._cut = torch.full_like(self._who, round(at_sec * players.spec.tick_rate_hz))
-        everything = observed_between(players, self._who, self._cut, players.last_ticks + 1)
-        self._query = _thinned(everything, QUERY_SIZE)
+        self._query = spread_between(players, self._who, self._cut, players.last_ticks + 1, QUERY_SIZE)
         self._search = torch.randperm(len(players), generator=torch.Generator().manual_seed(0))[
             :SEARCH_PLAYERS
         ]
@@ -174,11 +173,3 @@ def _inner_lrs(model: Model) -> tuple[float, ...]:
 
 def _error(adaptation: Adaptation) -> float:
     return adaptation.error
-
-
-def _thinned(batch: Batch, size: int) -> Batch:
-    """Up to `size` examples of each task, evenly spread over those that are there (which stand in front)."""
-    counts = (batch.weights > 0).sum(1, keepdim=True)
-    columns = (torch.arange(size) * counts.clamp(min=1) // size).clamp(max=batch.weights.shape[1] - 1)
-    rows = torch.arange(len(batch.weights))[:, None]
-    return Batch(*(column[rows, columns] for column in (batch.observations, batch.targets, batch.weights)))

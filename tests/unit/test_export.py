@@ -70,13 +70,13 @@ CASES = {
 
 def make_model(case: Case) -> tuple[Model, Params]:
     """A model of random weights, away from what they start with."""
-    players = make_players(4, case.kind)
+    players = make_players(4, case.kind).with_window(case.window)
     inputs = case.recurrent_size or case.window * FEATURES
     network = MLP(inputs, (64, 64), players.spec.target.size, **case.mlp)
     if case.recurrent_size:
         network = GRU(FEATURES, case.window, case.recurrent_size, network)
     settings = replace(DEFAULTS[case.algorithm], **case.changes)
-    model = Model(network, players.spec.target, Normalisation.of(players, case.window))
+    model = Model(network, players.spec.target, Normalisation.of(players))
     learner = Learner.of(case.algorithm, model, settings)
     random = torch.Generator().manual_seed(1)
     return learner.split(

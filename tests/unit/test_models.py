@@ -25,14 +25,14 @@ def zeros(model, *axes):
 
 def test_normalised_training_data_have_mean_0_and_deviation_1():
     players, model = make_model("vector")
-    for values in (model.normalised(players.observations), model.encoded(players.targets)):
+    for values in (model.normalised(players.history.observations), model.encoded(players.history.targets)):
         assert torch.allclose(values.mean(0), torch.zeros(values.shape[1]), atol=1e-4)
         assert torch.allclose(values.std(0), torch.ones(values.shape[1]), atol=1e-3)
 
 
 def test_a_field_that_never_changes_does_not_blow_up():
     players, _ = make_model("vector")
-    players.observations[:, 1] = 7.0
+    players.history.observations[:, 1] = 7.0
     normalisation = Normalisation.of(players)
     assert normalisation.observation_scale[1] == 1.0
     assert normalisation.observation_mean[1] == 7.0
@@ -56,7 +56,9 @@ def test_separate_weights_give_each_task_what_shared_weights_would(activation):
 def test_predictions_are_in_target_units():
     players, model = make_model("vector")
     zero = zeros(model)
-    assert torch.allclose(model.predict(zero, players.observations[:2]), players.targets.mean(0), atol=1e-4)
+    assert torch.allclose(
+        model.predict(zero, players.history.observations[:2]), players.history.targets.mean(0), atol=1e-4
+    )
 
 
 def test_the_loss_of_a_vector_grows_like_its_length():
