@@ -28,7 +28,7 @@ from pytrain.errors import PytrainError
 from pytrain.history import History, HistoryWriter
 from pytrain.progress import Progress, ProgressCallback, silent
 
-EXAMPLES_AT_ONCE = 1 << 16
+NUMBERS_AT_ONCE = 1 << 20  # of which mean and scale are taken
 
 
 @dataclass(frozen=True)
@@ -77,17 +77,6 @@ class Players:
         """How many examples these players have together."""
         return int((self.end - self.first).sum())
 
-    @property
-    def observations(self) -> Tensor:
-        """What these players observed `(rows, obs_dim)`; a view where they are neighbours in the history."""
-        rows = self.history.rows
-        return _joined([self.history.observations[rows[a] : rows[b - 1] + 1] for a, b in self._stretches()])
-
-    @property
-    def targets(self) -> Tensor:
-        """Their examples' targets `(examples, target_columns)`; a view where they are neighbours."""
-        return _joined([self.history.targets[a:b] for a, b in self._stretches()])
-
     @cached_property
     def last_ticks(self) -> Tensor:
         """The tick of play of each player's last example `(players,)`."""
@@ -118,7 +107,8 @@ class Players:
         A number that never changes has the scale 1. Sums are float64, block by block (Chan et al. 1983).
         """
         count, mean, squares = 0, torch.zeros(()).double(), torch.zeros(()).double()
-        for examples in self._blocks():
+        width = getattr(self.history, column).shape[1]
+        for examples in self._blocks(max(1, NUMBERS_AT_ONCE // width)):
             if column == "observations":
                 block = self.history.observed(examples, window=1).double()
             else:
@@ -133,11 +123,11 @@ class Players:
         constant = deviation < 1e-6 * (1 + mean.abs())
         return mean.float(), torch.where(constant, 1.0, deviation).float()
 
-    def _blocks(self) -> Iterator[Tensor]:
-        """All examples, some ten thousand at a time."""
+    def _blocks(self, size: int) -> Iterator[Tensor]:
+        """All examples, up to `size` at a time."""
         for first, end in self._stretches():
-            for start in range(first, end, EXAMPLES_AT_ONCE):
-                yield torch.arange(start, min(start + EXAMPLES_AT_ONCE, end))
+            for start in range(first, end, size):
+                yield torch.arange(start, min(start + size, end))
 
     def _stretches(self) -> list[tuple[int, int]]:
         """Where their examples are in the history; those of neighbours are one stretch."""
@@ -221,10 +211,6 @@ def split_by_player(players: Players, held_out_fraction: float, seed: int) -> tu
     order = np.random.default_rng(seed).permutation(len(players)).tolist()
     held_out = min(max(1, round(held_out_fraction * len(players))), len(players) - 1)
     return players.select(sorted(order[held_out:])), players.select(sorted(order[:held_out]))
-
-
-def _joined(parts: list[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def player_hash(player_id: str) -> str:

@@ -35,8 +35,8 @@ def test_players_are_sorted_by_id_and_own_their_examples(tmp_path):
     assert players.ids == ("ann", "zoe")
     assert players.first.tolist() == [0, 3]
     assert players.end.tolist() == [3, 5]
-    assert players.observations[:, 0].tolist() == [5, 6, 7, 10, 20]
-    assert players.targets[:, 0].tolist() == [2.5, 3, 3.5, 5, 10]
+    assert players.history.observations[:, 0].tolist() == [5, 6, 7, 10, 20]
+    assert players.history.targets[:, 0].tolist() == [2.5, 3, 3.5, 5, 10]
 
 
 def test_ticks_of_play_count_from_the_first_observation(tmp_path):
@@ -54,7 +54,7 @@ def test_a_later_session_goes_on_a_horizon_after_the_one_before(tmp_path):
 
 def test_examples_come_in_order_of_time(tmp_path):
     write(tmp_path / "1.session", "ann", [12, 0, 6])
-    assert read_players([tmp_path]).observations[:, 0].tolist() == [0, 6, 12]
+    assert read_players([tmp_path]).history.observations[:, 0].tolist() == [0, 6, 12]
 
 
 def test_examples_without_a_label_are_left_out(tmp_path):
@@ -199,8 +199,8 @@ def test_selected_players_keep_their_own_examples():
 def test_recorded_numbers_arrive_unchanged(tmp_path):
     folder = write_sessions(tmp_path / "sessions", range(3), seconds=5.0)
     read, made = read_players([folder]), make_players(3, seconds=5.0)
-    assert np.array_equal(read.observations, made.observations)
-    assert np.array_equal(read.targets, made.targets)
+    assert np.array_equal(read.history.observations, made.history.observations)
+    assert np.array_equal(read.history.targets, made.history.targets)
     assert torch.equal(read.history.ticks, made.history.ticks)
     assert torch.equal(read.history.back, made.history.back)
     assert torch.equal(read.starts, made.starts)
