@@ -82,12 +82,12 @@ def evaluate(
     if POOLED in brains:
         measured = {FROZEN: brains[POOLED], **measured}
         steps = {FROZEN: 0, **steps}
-    query = _query(players, settings)
+    _check_query(players, settings)
     errors: dict[str, PerPlayer] = {}
     curves: dict[str, Curve] = {}
     for done, (name, brain) in enumerate(measured.items()):
         progress(Progress("evaluate", done, len(measured)))
-        errors[name], losses = _measure(brain, players, query, settings, steps[name])
+        errors[name], losses = _measure(brain, players, settings, steps[name])
         curves[name] = Curve(
             error=tuple(bands(errors[name], settings.seed)),
             loss=tuple(bands(losses, settings.seed)),
@@ -119,41 +119,50 @@ def evaluate(
 
 
 def _measure(
-    brain: Brain, players: Players, query: Batch, settings: EvaluateSettings, num_inner_steps: int | None
+    brain: Brain, players: Players, settings: EvaluateSettings, num_inner_steps: int | None
 ) -> tuple[PerPlayer, PerPlayer]:
     """Error and loss of one brain, both `(players, seconds)`; None steps means the brain's own number."""
+    players = players.with_window(brain.window)
     errors = np.zeros((len(players), len(settings.curve_sec)))
     losses = np.zeros_like(errors)
     for first in range(0, len(players), PLAYERS_AT_ONCE):
         who = torch.arange(first, min(first + PLAYERS_AT_ONCE, len(players)))
-        of_chunk = _as_arrays(Batch(query.observations[who], query.targets[who], query.weights[who]))
+        query = _as_arrays(observed_between(players, who, *_query_ticks(players, who, settings)))
         rows = slice(first, first + len(who))
         for column, seconds in enumerate(settings.curve_sec):
             adapted = _adapted(brain, players, who, seconds, num_inner_steps)
-            predictions = brain.predict_batched(of_chunk.observations, adapted)
-            errors[rows, column] = _mean_errors(players.spec.target.kind, predictions, of_chunk)
-            losses[rows, column] = brain.adapt(adapted, of_chunk, num_inner_steps=0).loss_before
+            predictions = brain.predict_batched(query.observations, adapted)
+            errors[rows, column] = _mean_errors(players.spec.target.kind, predictions, query)
+            losses[rows, column] = brain.adapt(adapted, query, num_inner_steps=0).loss_before
     return errors, losses
 
 
 def _adapted(
     brain: Brain, players: Players, who: torch.Tensor, seconds: float, num_inner_steps: int | None
 ) -> Params:
-    """The weights that the brain would have for each of `who` after so many seconds of play."""
-    params = {
-        name: np.ascontiguousarray(np.broadcast_to(value, (len(who), *value.shape)))
-        for name, value in brain.init_params.items()
-    }
+    """The weights that the brain would have for each of `who` after so many seconds of play.
+
+    Who has shown nothing yet, or plays against a brain that takes no support, has the brain's own.
+    """
+    params = {name: np.repeat(value[None], len(who), axis=0) for name, value in brain.init_params.items()}
     cut = torch.full_like(who, round(seconds * players.spec.tick_rate_hz))
-    support = newest_known(players, who, cut, max(1, brain.inner_loop.support_size))
-    return brain.adapt(params, _as_arrays(_without_padding(support)), num_inner_steps=num_inner_steps).params
+    support = newest_known(players, who, cut, brain.inner_loop.support_size)
+    shown = (support.weights > 0).any(1)
+    if not shown.any():
+        return params
+    known = _as_arrays(_without_padding(support, shown))
+    of_shown = {name: value[shown.numpy()] for name, value in params.items()}
+    adapted = brain.adapt(of_shown, known, num_inner_steps=num_inner_steps).params
+    for name, value in adapted.items():
+        params[name][shown.numpy()] = value
+    return params
 
 
-def _without_padding(support: Batch) -> Batch:
-    """Leaves out the columns that hold no player's example: early in play that is most of them."""
+def _without_padding(support: Batch, who: torch.Tensor) -> Batch:
+    """Of `who`, without the columns that hold no player's example: early in play that is most of them."""
     used = (support.weights > 0).any(0)
-    used[0] = True
-    return Batch(support.observations[:, used], support.targets[:, used], support.weights[:, used])
+    columns = (support.observations, support.targets, support.weights)
+    return Batch(*(column[who][:, used] for column in columns))
 
 
 def _as_arrays(batch: Batch) -> SupportSet:
@@ -170,21 +179,26 @@ def _mean_errors(kind: str, predictions: NDArray[np.float32], query: SupportSet)
     return mean
 
 
-def _query(players: Players, settings: EvaluateSettings) -> Batch:
-    """Every player's query, the same for all methods and all points of the curve."""
+def _query_ticks(
+    players: Players, who: torch.Tensor, settings: EvaluateSettings
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """From when to when the query of `who` was observed: the same for all methods and points of the curve."""
     rate = players.spec.tick_rate_hz
-    who = torch.arange(len(players))
     start = torch.full_like(who, round(settings.query_from_sec * rate))
-    query = observed_between(players, who, start, start + round(settings.query_sec * rate))
-    empty = torch.nonzero(query.weights.sum(1) == 0).flatten().tolist()
+    return start, start + round(settings.query_sec * rate)
+
+
+def _check_query(players: Players, settings: EvaluateSettings) -> None:
+    who = torch.arange(len(players))
+    first, end = (players.first_at(who, ticks) for ticks in _query_ticks(players, who, settings))
+    empty = torch.nonzero(first == end).flatten().tolist()
     if empty:
-        seconds = int(players.last_ticks[empty[0]]) / rate
+        seconds = int(players.last_ticks[empty[0]]) / players.spec.tick_rate_hz
         raise PytrainError(
             f"player {players.ids[empty[0]]!r} played {seconds:.1f} s, but the query starts after "
             f"{settings.query_from_sec:g} s ({len(empty)} such players): leave their sessions out, or lower "
             "--query-from-sec and --curve-sec"
         )
-    return query
 
 
 def _check_curve(settings: EvaluateSettings) -> None:

@@ -20,6 +20,7 @@ from pytrain.models import Model, Normalisation
 from pytrain.networks import MLP
 from pytrain.tasks import newest_known, observed_between
 from tests.synthetic_players import HORIZON_TICKS, make_players, sinusoid_spec, write_sessions
+from tests.tiny_brain import make_tiny_brain
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +125,42 @@ def test_the_query_must_lie_after_the_curve(brain, sessions):
 def test_the_headline_must_be_on_the_curve(brain, sessions):
     with pytest.raises(PytrainError, match="--headline-sec 7"):
         evaluate({"pooled": brain}, [sessions], EvaluateSettings(headline_sec=7.0))
+
+
+def frozen_errors(brain: Brain, sessions: Path) -> np.ndarray:
+    """Each player's error without a step, from the brain's own windows of the query."""
+    players = read_players([sessions]).with_window(brain.window)
+    who = torch.arange(len(players))
+    query = observed_between(players, who, torch.full_like(who, 2400), torch.full_like(who, 3600))
+    assert query.observations.shape[-1] == brain.input_size
+    predictions = query.observations.numpy() @ brain.init_params["weight"] + brain.init_params["bias"]
+    return np.linalg.norm(predictions - query.targets.numpy(), axis=-1).mean(1)
+
+
+def test_a_brain_with_a_window_is_measured_on_its_own_windows_of_the_same_query(sessions, tmp_path):
+    brain = make_tiny_brain(tmp_path / "a.brain", sinusoid_spec(), window=3)
+    other = make_tiny_brain(tmp_path / "b.brain", sinusoid_spec())
+    measured = evaluate({"maml": other, "pooled": brain}, [sessions]).methods
+    for name, of_brain in (("frozen", brain), ("maml", other)):
+        at_once = np.array(measured[name].error_per_player)[:, 0]
+        assert np.abs(at_once - frozen_errors(of_brain, sessions)).max() < 1e-5
+
+
+def test_a_brain_that_takes_no_support_stays_as_it_is(sessions, tmp_path):
+    brain = make_tiny_brain(tmp_path / "a.brain", sinusoid_spec(), inner_loop={"support_size": 0})
+    measured = evaluate({"pooled": brain}, [sessions]).methods
+    assert measured["pooled"].error_per_player == measured["frozen"].error_per_player
+
+
+def test_who_has_shown_nothing_keeps_the_weights_that_the_brain_came_with(brain, sessions, monkeypatch):
+    asked = []
+    adapt = Brain.adapt
+
+    def watched(self, params, support, **settings):
+        asked.append((support.weights > 0).any(1).all())
+        return adapt(self, params, support, **settings)
+
+    monkeypatch.setattr(Brain, "adapt", watched)
+    evaluate({"maml": brain}, [sessions], EvaluateSettings(curve_sec=(0.0, 0.7), headline_sec=0.7))
+    assert len(asked) == 3  # two losses, one adaptation
+    assert all(asked)
