@@ -53,6 +53,12 @@ class Processes:
         """Whether this process measures, prints and writes."""
         return self.rank == 0
 
+    def started_by(self, command: str) -> str:
+        """The command line that starts as many processes on this machine, each with `command`."""
+        if self.size == 1:
+            return command
+        return f"torchrun --nproc-per-node {os.environ['LOCAL_WORLD_SIZE']} -m {command}"
+
     def own(self, tasks: Tasks) -> Tasks:
         """This process's slice of a meta-batch; slices differ by one task where they do not divide evenly.
 

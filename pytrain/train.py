@@ -9,23 +9,25 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from adaptive_agents.errors import SpecError
 from adaptive_agents.spec import Spec
 from pytrain.dataset import Players, player_hash, read_players, split_by_player, who_played_longer
+from pytrain.distributed import Processes, training_processes
 from pytrain.errors import PytrainError
 from pytrain.export import export_brain
 from pytrain.learners import KINDS, Learner
 from pytrain.models import Model, Normalisation
 from pytrain.networks import GRU, MLP, Network, Params
-from pytrain.outer_loop import Draw, Watching, meta_train
+from pytrain.outer_loop import Draw, OuterLoop, Watching
 from pytrain.progress import Progress, ProgressCallback, silent
+from pytrain.resuming import CheckpointFile, checkpoint_path, fingerprint_of
 from pytrain.settings import TrainSettings
 from pytrain.tasks import Batch, Cuts, Tasks, TaskSampler
 from pytrain.validation import Adaptation, Validation
@@ -44,7 +46,9 @@ class TrainResult:
     players: int
     validation_players: int
     examples: int
-    meta_steps: int
+    meta_steps: int  # done; fewer than asked for if it stopped early
+    best_step: int  # the meta step whose model was the best on the meta-validation players, and is exported
+    stopped_early: bool
     seconds: float
     error_before: float  # target units for a vector, 1 - accuracy for a category
     error_after: float
@@ -54,74 +58,111 @@ class TrainResult:
     trust_radius: float
 
 
+class _Trained(NamedTuple):
+    model: Model
+    params: Params
+    meta_steps: int
+    best_step: int
+    stopped_early: bool
+
+
 def train(settings: TrainSettings, progress: ProgressCallback = silent) -> TrainResult:
     """Train, choose the adaptation settings on the meta-validation players, export and write `settings.out`.
 
-    Raises PytrainError for sessions that cannot be trained on; the file appears whole or not at all.
+    Started by torchrun, its processes train together, and the first of them writes. Raises PytrainError for
+    sessions that cannot be trained on; the file appears whole or not at all.
     """
-    started = time.monotonic()
-    _check_can_write(settings.out)
     torch.set_num_threads(settings.threads)
+    with training_processes(_device(settings.device)) as processes:
+        if processes.is_first:
+            _check_can_write(settings.out)
+        return _train(settings, processes, progress if processes.is_first else silent)
+
+
+def _train(settings: TrainSettings, processes: Processes, progress: ProgressCallback) -> TrainResult:
+    started = time.monotonic()
     players, validation_players = (each.with_window(settings.window) for each in _players(settings, progress))
-    spec = players.spec
-    model = Model(_network(settings, spec), spec.target, Normalisation.of(players))
+    model = Model(_network(settings, players.spec), players.spec.target, Normalisation.of(players))
     learner = Learner.of(settings.algorithm, model, settings.meta_training())
     validation = Validation(validation_players, settings.adapt_at_sec)
-
-    model, params = _meta_train(settings, learner, players, validation, progress)
-    adaptation = validation.choose_adaptation(model, params, progress)
-    error_before = validation.error(model, params, 0.0, 0, 1)
-    seconds = time.monotonic() - started
-
-    progress(Progress("export", 0, 1))
-    about = {
-        "algorithm": settings.algorithm,
-        "window": settings.window,
-        "inner_loop": _inner_loop(learner, adaptation),
-        "training": {
-            "players": len(players),
-            "validation_players": len(validation_players),
-            "sessions": players.sessions,
-            "examples": players.examples,
-            "player_ids_sha256": sorted(map(player_hash, (*players.ids, *validation_players.ids))),
-            "command": command_line(settings),
-            "seed": settings.seed,
-            "seconds": round(seconds, 1),
-        },
-        "scores": {
-            "meta_validation": {
-                "players": len(validation_players),
-                "at_sec": settings.adapt_at_sec,
-                "error_before": error_before,
-                "error_after": adaptation.error,
-            }
-        },
-    }
-    export_brain(settings.out, model, params, spec, about)
-    progress(Progress("export", 1, 1))
-    return TrainResult(
-        brain=settings.out,
-        algorithm=settings.algorithm,
-        players=len(players),
-        validation_players=len(validation_players),
-        examples=players.examples,
-        meta_steps=learner.settings.meta_steps,
-        seconds=time.monotonic() - started,
-        error_before=error_before,
-        error_after=adaptation.error,
-        inner_lr=adaptation.inner_lr,
-        num_inner_steps=adaptation.num_inner_steps,
-        support_size=adaptation.support_size,
-        trust_radius=adaptation.trust_radius,
+    cuts = Cuts(settings.min_cut_sec, settings.max_cut_sec, settings.query_window_sec)
+    sampler = TaskSampler(players, cuts, settings.seed)
+    command = processes.started_by(command_line(settings))
+    checkpoints = CheckpointFile(
+        path=checkpoint_path(settings.out),
+        fingerprint=fingerprint_of(settings, players, validation_players),
+        random=sampler,
+        command=f"{command} --resume",
+        resume=settings.resume,
+        every_sec=settings.checkpoint_sec,
+        processes=processes,
     )
+    with checkpoints.told_when_interrupted():
+        trained = _meta_train(settings, learner, sampler, validation, checkpoints, progress)
+        model, params = trained.model, trained.params
+        error_before, chosen = processes.of_first(
+            lambda: (
+                validation.error(model, params, 0.0, 0, 1),
+                asdict(validation.choose_adaptation(model, params, progress)),
+            )
+        )
+        adaptation = Adaptation(**chosen)
+        result = TrainResult(
+            brain=settings.out,
+            algorithm=settings.algorithm,
+            players=len(players),
+            validation_players=len(validation_players),
+            examples=players.examples,
+            meta_steps=trained.meta_steps,
+            best_step=trained.best_step,
+            stopped_early=trained.stopped_early,
+            seconds=time.monotonic() - started,
+            error_before=error_before,
+            error_after=adaptation.error,
+            inner_lr=adaptation.inner_lr,
+            num_inner_steps=adaptation.num_inner_steps,
+            support_size=adaptation.support_size,
+            trust_radius=adaptation.trust_radius,
+        )
+        about = {
+            "algorithm": settings.algorithm,
+            "window": settings.window,
+            "inner_loop": _inner_loop(learner, adaptation),
+            "training": {
+                "players": result.players,
+                "validation_players": result.validation_players,
+                "sessions": players.sessions,
+                "examples": result.examples,
+                "player_ids_sha256": sorted(map(player_hash, (*players.ids, *validation_players.ids))),
+                "command": command,
+                "seed": settings.seed,
+                "meta_steps": result.meta_steps,
+                "best_step": result.best_step,
+                "seconds": round(result.seconds, 1),
+            },
+            "scores": {
+                "meta_validation": {
+                    "players": result.validation_players,
+                    "at_sec": settings.adapt_at_sec,
+                    "error_before": result.error_before,
+                    "error_after": result.error_after,
+                }
+            },
+        }
+        if processes.is_first:
+            progress(Progress("export", 0, 1))
+            export_brain(settings.out, model, params, players.spec, about)
+            progress(Progress("export", 1, 1))
+    checkpoints.remove()
+    return replace(result, seconds=time.monotonic() - started)
 
 
 def command_line(settings: TrainSettings) -> str:
-    """The command that trains this again: every setting that is not the default."""
+    """The command that trains this again, from the start: every setting that is not the default."""
     words = ["pytrain", "train", *map(str, settings.sessions)]
     for field in fields(TrainSettings):
         value = getattr(settings, field.name)
-        if field.name == "sessions" or (field.default is not MISSING and value == field.default):
+        if field.name in ("sessions", "resume") or (field.default is not MISSING and value == field.default):
             continue
         values = value if isinstance(value, tuple) else (value,)
         words += [f"--{field.name.replace('_', '-')}", *map(str, values)]
@@ -175,29 +216,33 @@ def _players(settings: TrainSettings, progress: ProgressCallback) -> tuple[Playe
 def _meta_train(
     settings: TrainSettings,
     learner: Learner,
-    players: Players,
+    sampler: TaskSampler,
     validation: Validation,
+    checkpoints: CheckpointFile,
     progress: ProgressCallback,
-) -> tuple[Model, Params]:
+) -> _Trained:
     """The outer loop on the players' tasks; what was best on the meta-validation players is kept."""
     meta_params = learner.init_meta_params(settings.seed)
     if learner.settings.meta_steps == 0 or learner.algorithm == "scratch":
-        return learner.split(meta_params)
-    device = _device(settings.device)
-    cuts = Cuts(settings.min_cut_sec, settings.max_cut_sec, settings.query_window_sec)
-    draw = _draw(learner, TaskSampler(players, cuts, settings.seed), device)
-    with _tensorboard(settings) as log:
+        return _Trained(*learner.split(meta_params), meta_steps=0, best_step=0, stopped_early=False)
+    processes = checkpoints.processes
+    with _tensorboard(settings if processes.is_first else replace(settings, log_dir=None)) as log:
         watching = Watching(
             validate=partial(_validate, learner, validation),
             validations=settings.validations,
+            patience=settings.patience,
             compile=settings.compile,
             progress=progress,
             log=log,
+            checkpoints=checkpoints,
+            processes=processes,
         )
-        on_device = Learner(learner.algorithm, learner.model.on(device), learner.settings)
-        meta_params = {name: value.to(device) for name, value in meta_params.items()}
-        meta_params = meta_train(on_device, meta_params, draw, watching)
-    return learner.split({name: value.cpu() for name, value in meta_params.items()})
+        on_device = Learner(learner.algorithm, learner.model.on(processes.device), learner.settings)
+        meta_params = {name: value.to(processes.device) for name, value in meta_params.items()}
+        loop = OuterLoop(on_device, meta_params, _draw(learner, sampler, processes.device), watching)
+        meta_params = loop.run()
+    split = learner.split({name: value.cpu() for name, value in meta_params.items()})
+    return _Trained(*split, loop.step, loop.best_step, loop.stopped_early)
 
 
 def _device(name: str) -> torch.device:

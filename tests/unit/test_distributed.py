@@ -104,16 +104,15 @@ sys.exit(cli.main(["train", "s", "--out", "a.brain"]))
 """
 
 
-def torchrun(folder: Path, body: str, processes: int = 2) -> subprocess.CompletedProcess[str]:
-    script = folder / "script.py"
-    script.write_text(SCRIPT.format(body=body))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+def torchrun(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Two processes of a script, and what they printed together."""
+    path = folder / "script.py"
+    path.write_text(script)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", str(path), *arguments]
     root = Path(__file__).resolve().parents[2]
     environment = os.environ | {"OUT": str(folder), "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [*command, str(script)], capture_output=True, text=True, env=environment, timeout=120, check=False
-    )
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +120,7 @@ def both(tmp_path_factory) -> list[dict]:
     """What two processes end with; of the five tasks in each meta-batch one takes two, the other three."""
     folder = tmp_path_factory.mktemp("both")
     body = "Path(os.environ['OUT'], str(processes.rank)).write_text(json.dumps(descend(processes, 5)))"
-    ended = torchrun(folder, body)
+    ended = torchrun(folder, SCRIPT.format(body=body))
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == "printed once\n"
     return [json.loads((folder / rank).read_text()) for rank in "01"]
@@ -158,7 +157,7 @@ def test_what_the_first_process_found_is_told_to_the_others(both):
 
 @pytest.mark.parametrize("body", ["fail()", "fail() if processes.rank == 1 else descend(processes, 4)"])
 def test_an_error_is_shown_once(tmp_path, body):
-    ended = torchrun(tmp_path, body)
+    ended = torchrun(tmp_path, SCRIPT.format(body=body))
     assert ended.returncode == 1
     assert ended.stderr.count("error: ") == 1, ended.stderr
     assert ended.stderr.count("error: no such sessions") == 1, ended.stderr
@@ -167,7 +166,7 @@ def test_an_error_is_shown_once(tmp_path, body):
 
 def test_when_a_process_is_killed_the_others_say_that_it_is_gone_and_end(tmp_path):
     body = "os.kill(os.getpid(), signal.SIGKILL) if processes.rank else descend(processes, 4)"
-    ended = torchrun(tmp_path, body)
+    ended = torchrun(tmp_path, SCRIPT.format(body=body))
     assert ended.returncode == 1
     assert ended.stderr.count("Traceback") == 1, ended.stderr  # torchrun's own
     assert ended.stderr.count("error: the connection to another process") <= 1
