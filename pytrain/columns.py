@@ -12,7 +12,7 @@ import mmap
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,12 +45,9 @@ class ColumnFiles:
         self._files: dict[str, IO[bytes]] = {}
         if shutil.disk_usage(self._folder).free < needed_bytes:
             raise self._no_room("its disk is too full")
-        try:
+        with self._disk():
             for name in columns:
                 self._files[name] = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 (see `close`)
-        except OSError as error:
-            self.close()
-            raise self._no_room(error.strerror) from error
 
     def close(self) -> None:
         """Close the files; what was mapped stays."""
@@ -67,30 +64,27 @@ class ColumnFiles:
         return self._rows[name]
 
     def append(self, name: str, values: NDArray[Any]) -> None:
-        """Add rows to one column; raises PytrainError when the disk is full."""
+        """Add rows to one column. Raises PytrainError when the disk is full, as all below do."""
         dtype, _ = self._columns[name]
-        try:
+        with self._disk():
             self._files[name].write(np.ascontiguousarray(values, dtype).data)
-        except OSError as error:
-            raise self._no_room(error.strerror) from error
         self._rows[name] += len(values)
 
     def cut(self, rows: Mapping[str, int]) -> None:
         """Forget what comes after so many rows of each of these columns."""
         for name, count in rows.items():
-            self._files[name].seek(count * self._row_bytes(name))
-            self._files[name].truncate()
+            with self._disk():
+                self._files[name].seek(count * self._row_bytes(name))
+                self._files[name].truncate()
             self._rows[name] = count
 
     def mapped(self) -> tuple[dict[str, Tensor], ResidentPages]:
         """Every column `(rows,)` or `(rows, width)`, none empty, and what keeps them out of memory."""
         maps, tensors = [], {}
         for name, (dtype, width) in self._columns.items():
-            try:
+            with self._disk():
                 self._files[name].flush()
-            except OSError as error:
-                raise self._no_room(error.strerror) from error
-            mapped = mmap.mmap(self._files[name].fileno(), self._rows[name] * self._row_bytes(name))
+                mapped = mmap.mmap(self._files[name].fileno(), self._rows[name] * self._row_bytes(name))
             values: NDArray[Any] = np.frombuffer(mapped, dtype)
             tensors[name] = torch.from_numpy(values if width is None else values.reshape(-1, width))
             maps.append(mapped)
@@ -99,6 +93,15 @@ class ColumnFiles:
     def _row_bytes(self, name: str) -> int:
         dtype, width = self._columns[name]
         return np.dtype(dtype).itemsize * (1 if width is None else width)
+
+    @contextlib.contextmanager
+    def _disk(self) -> Iterator[None]:
+        """Within it, a disk that is full or fails is told, and the files are closed."""
+        try:
+            yield
+        except OSError as error:
+            self.close()
+            raise self._no_room(error.strerror) from error
 
     def _no_room(self, reason: str | None) -> PytrainError:
         free = shutil.disk_usage(self._folder).free

@@ -133,7 +133,7 @@ class TaskSampler:
     def _draw(self, first: Tensor, end: Tensor, count: int, size: int) -> _Drawn:
         """`count` batches of `size` random examples in [first, end) of each task; not there if empty."""
         examples = self._uniform(first[:, None].expand(-1, count * size), end[:, None])
-        batches = examples.view(-1, count, size).transpose(0, 1)
+        batches = examples.view(len(first), count, size).transpose(0, 1)
         return batches, (first < end)[:, None].expand_as(batches)
 
     def _draw_players(self, count: int) -> Tensor:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytrain.dataset import Players
-from pytrain.tasks import Batch, Cuts, TaskSampler, newest_known, observed_between
+from pytrain.tasks import Batch, Cuts, TaskSampler, newest_known, observed_between, spread_between
 from tests.synthetic_players import HORIZON_TICKS, TICKS_APART, make_players, players_of, sinusoid_spec
 
 
@@ -129,3 +129,48 @@ def test_a_restored_sampler_goes_on_with_the_same_tasks():
     later.restore(sampler.state())
     expected, found = sampler.tasks(4, 8, 8, 1, 8), later.tasks(4, 8, 8, 1, 8)
     assert torch.equal(expected.query.observations, found.query.observations)
+
+
+def test_without_a_support_set_there_is_no_inner_step_but_a_query():
+    tasks = TaskSampler(telling_players(4, 600), Cuts(), 0).tasks(8, 0, 16, 5, 8)
+    assert tasks.supports == ()
+    assert (tasks.query.weights == 1).all()
+
+
+def test_a_support_set_of_size_0_is_empty():
+    support = newest_known(telling_players(2, 100), torch.tensor([0, 1]), torch.tensor([120, 240]), 0)
+    assert support.observations.shape == (2, 0, 3)
+    assert support.targets.shape == (2, 0, 1)
+    assert support.weights.shape == (2, 0)
+
+
+def test_what_is_spread_covers_all_that_was_observed_evenly():
+    players = telling_players(3, 100)
+    who, start, end = torch.tensor([2, 0, 1]), torch.tensor([60, 60, 594]), torch.tensor([300, 78, 9999])
+    spread = spread_between(players, who, start, end, 4)
+    assert ticks_of(spread, 0) == [60, 120, 180, 240]
+    assert ticks_of(spread, 1) == [60, 60, 66, 72]
+    assert ticks_of(spread, 2) == [594] * 4
+    assert spread.observations[:, 0, 0].tolist() == [2, 0, 1]
+
+
+def test_what_is_spread_over_nothing_has_no_weight():
+    one = torch.tensor([1])
+    assert spread_between(telling_players(2, 10), one, one * 999, one * 9999, 4).weights.sum() == 0
+
+
+def test_windows_travel_into_support_and_query():
+    players = telling_players(3, 600).with_window(3)
+    tasks = TaskSampler(players, Cuts(), 0).tasks(8, 16, 16, 2, 8)
+    for batch in (*tasks.supports, tasks.query):
+        seen = batch.observations.view(*batch.observations.shape[:2], 3, 3)
+        assert (seen[..., 0] == seen[..., :1, 0]).all()  # one player
+        oldest, newest = seen[:, :, 0, 1], seen[:, :, 2, 1]
+        assert torch.equal(oldest, (newest - 2 * TICKS_APART).clamp(min=0))
+
+
+def test_one_seed_draws_the_same_examples_through_any_window():
+    players = telling_players(3, 600)
+    narrow, wide = (TaskSampler(each, Cuts(), 0) for each in (players, players.with_window(4)))
+    expected, found = (sampler.tasks(8, 16, 16, 2, 8) for sampler in (narrow, wide))
+    assert torch.equal(expected.query.observations, found.query.observations[..., -3:])
