@@ -59,6 +59,10 @@ class Evaluation:
         """The error of one method after `headline_sec` seconds of play."""
         return self.methods[method].error[self.curve_sec.index(self.headline_sec)]
 
+    def headline_loss(self, method: str) -> Estimate:
+        """The same for its loss: a category's negative log-likelihood, in nats."""
+        return self.methods[method].loss[self.curve_sec.index(self.headline_sec)]
+
 
 def evaluate(
     brains: Mapping[str, Brain],

@@ -164,3 +164,15 @@ def test_who_has_shown_nothing_keeps_the_weights_that_the_brain_came_with(brain,
     evaluate({"maml": brain}, [sessions], EvaluateSettings(curve_sec=(0.0, 0.7), headline_sec=0.7))
     assert len(asked) == 3  # two losses, one adaptation
     assert all(asked)
+
+
+def test_the_loss_of_a_category_is_its_negative_log_likelihood(tmp_path):
+    folder = write_sessions(tmp_path / "test", range(100, 103), "category")
+    brain = make_tiny_brain(tmp_path / "a.brain", sinusoid_spec("category"))
+    measured = evaluate({"pooled": brain}, [folder], EvaluateSettings(headline_sec=0.0))
+    players = read_players([folder])
+    who = torch.arange(len(players))
+    query = observed_between(players, who, torch.full_like(who, 2400), torch.full_like(who, 3600))
+    logits = query.observations.numpy() @ brain.init_params["weight"] + brain.init_params["bias"]
+    likelihood = torch.log_softmax(torch.from_numpy(logits), dim=-1).gather(-1, query.targets.long())
+    assert measured.headline_loss("pooled").mean == pytest.approx(-float(likelihood.mean()), abs=1e-5)
