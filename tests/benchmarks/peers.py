@@ -12,7 +12,7 @@ import copy
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -85,7 +85,7 @@ def learn2learn_maml(
             total = total + loss_of(learner(tasks.query.observations[task]), tasks.query.targets[task])
         total = total / count
         optimiser.zero_grad()
-        total.backward()
+        torch.autograd.backward(total)
         optimiser.step()
         return total.detach()
 
@@ -141,13 +141,17 @@ def plain_reptile(model: nn.Module, inner_lr: float, meta_step_size: float) -> M
 def higher_maml(
     higher: Any, model: nn.Module, inner_lr: float, meta_lr: float, first_order: bool
 ) -> MetaStep:
-    """As in its `examples/maml-omniglot.py`: one `innerloop_ctx` for each task, one step of Adam."""
+    """As in its `examples/maml-omniglot.py`: one `innerloop_ctx` for each task, one step of Adam.
+
+    Without `track_higher_grads` nothing leads back to the model: first order, the gradients of the adapted
+    parameters are added to the model's.
+    """
     optimiser = torch.optim.Adam(model.parameters(), meta_lr)
     inner = torch.optim.SGD(model.parameters(), inner_lr)
     loss_of = nn.MSELoss()
 
     def step(tasks: Tasks) -> Tensor:
-        optimiser.zero_grad()
+        optimiser.zero_grad(set_to_none=False)
         count = len(tasks.query.weights)
         total = torch.zeros(())
         for task in range(count):
@@ -158,7 +162,10 @@ def higher_maml(
                 for support in tasks.supports:
                     inner_optimiser.step(loss_of(learner(support.observations[task]), support.targets[task]))
                 loss = loss_of(learner(tasks.query.observations[task]), tasks.query.targets[task]) / count
-                loss.backward()
+                if first_order:
+                    _add(model, torch.autograd.grad(loss, list(learner.parameters())))
+                else:
+                    torch.autograd.backward(loss)
                 total += loss.detach()
         optimiser.step()
         return total
@@ -168,10 +175,13 @@ def higher_maml(
 
 def _add_towards(model: nn.Module, adapted: nn.Module, count: int) -> None:
     with torch.no_grad():
-        for param, moved in zip(model.parameters(), adapted.parameters(), strict=True):
-            if param.grad is None:
-                param.grad = torch.zeros_like(param)
-            param.grad.add_(param - moved, alpha=1 / count)
+        moved = zip(model.parameters(), adapted.parameters(), strict=True)
+        _add(model, [(param - to) / count for param, to in moved])
+
+
+def _add(model: nn.Module, gradients: Sequence[Tensor]) -> None:
+    for param, gradient in zip(model.parameters(), gradients, strict=True):
+        param.grad = gradient.clone() if param.grad is None else param.grad.add_(gradient)
 
 
 def _pip(*arguments: str) -> None:

@@ -1,0 +1,165 @@
+"""Sine waves from few examples, beside the errors of the papers (Finn et al. 2017, section 5.1; Reptile).
+
+Five seeds; medians over them, on held-out waves that are the same for all. A run whose error after its last
+step is not finite, or larger than without adaptation, counts as diverged, and is printed. Training is
+`pytrain`'s own outer loop, testing its own inner loop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import repeat
+from statistics import median
+
+from pytrain.inner_loop import for_each_task, trajectory
+from pytrain.learners import Learner
+from pytrain.networks import Params
+from pytrain.outer_loop import Watching, meta_train
+from pytrain.progress import Progress as TrainProgress
+from pytrain.settings import Activation, Algorithm, MetaTraining
+from tests.benchmarks.report import BenchSettings, Progress, Result
+from tests.benchmarks.waves import Waves, held_out_waves, wave_learner
+
+NAME = "sinusoid"
+TIMED = False
+
+SEEDS, QUICK_SEEDS = 5, 1
+HELD_OUT, HELD_OUT_SEED = 600, 10**6
+LINE_EVERY_SEC = 30.0
+PAPER, REPRODUCED = "paper", "Reptile, reproduced"
+
+MAML = MetaTraining(
+    inner_lr=0.01,
+    num_inner_steps=5,
+    support_size=10,
+    query_size=10,
+    meta_batch_size=25,
+    meta_steps=10_000,
+    meta_lr=3e-3,
+    inner_rates="per-step",
+    multi_step_loss=1.0,
+)
+REPTILE = MetaTraining(
+    inner_lr=0.02,
+    num_inner_steps=5,
+    inner_batch_size=10,
+    meta_batch_size=5,
+    meta_steps=10_000,
+    meta_step_size=1.0,
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One learner: how it is trained, how it is tested, and what it is held against."""
+
+    name: str
+    algorithm: Algorithm
+    settings: MetaTraining
+    shots: int
+    peers: dict[int, tuple[str, float]]
+    """By the number of inner steps: whose error, and how large."""
+    how: str = ""
+    """What of the training is not as in the paper."""
+    hidden_sizes: tuple[int, ...] = (40, 40)
+    activation: Activation = "relu"
+    quick_steps: int = 4000
+
+
+RECIPES = (
+    Recipe(
+        "maml",
+        "maml",
+        MAML,
+        5,
+        {1: (PAPER, 0.67), 5: (PAPER, 0.38), 10: (PAPER, 0.35)},
+        how=" (70,000 in the paper), learned rates and the loss of all 5 steps (MAML++)",
+    ),
+    Recipe(
+        "reptile",
+        "reptile",
+        REPTILE,
+        10,
+        {10: (REPRODUCED, 0.25), 32: (REPRODUCED, 0.15)},
+        hidden_sizes=(64, 64),
+        activation="tanh",
+    ),
+)
+
+
+def run(settings: BenchSettings, progress: Progress) -> Iterator[Result]:
+    """Train each learner once for each seed, and test all of its models on the same waves."""
+    for recipe in RECIPES:
+        name = f"{NAME}/{recipe.name}"
+        if settings.wants(name):
+            training = recipe.settings
+            if settings.quick:
+                training = replace(training, meta_steps=recipe.quick_steps)
+            recipe = replace(recipe, settings=training)
+            seeds = QUICK_SEEDS if settings.quick else SEEDS
+            tests = [_one_seed(recipe, seed, progress) for seed in range(seeds)]
+            yield from _results(recipe, tests)
+
+
+def _results(recipe: Recipe, tests: list[list[float]]) -> Iterator[Result]:
+    diverged = sum(_diverged(errors) for errors in tests)
+    trained = recipe.settings
+    for steps, (peer, error) in recipe.peers.items():
+        after = [errors[steps] for errors in tests]
+        yield Result.against(
+            f"{NAME}/{recipe.name}/steps-{steps}",
+            median(after),
+            "MSE",
+            peer,
+            error,
+            lower_is_better=True,
+            spread=(min(after), max(after)),
+            goal=1.0,
+            note=f"{recipe.shots}-shot, median of {len(tests)} seed(s), {diverged} diverged, "
+            f"{trained.meta_steps:,} meta steps{recipe.how}",
+        )
+
+
+def _one_seed(recipe: Recipe, seed: int, progress: Progress) -> list[float]:
+    """The mean error on the held-out waves before and after each inner step."""
+    settings = recipe.settings
+    learner = wave_learner(recipe.algorithm, recipe.hidden_sizes, recipe.activation, settings)
+    waves = Waves(seed)
+    draw = waves.minibatches if recipe.algorithm == "reptile" else waves.tasks
+    stages = _Stages(f"{recipe.name}, seed {seed}", progress)
+    watching = Watching(compile="always" if recipe.algorithm != "reptile" else "auto", progress=stages)
+    trained = meta_train(learner, learner.init_meta_params(seed), lambda: draw(settings), watching)
+    errors = test(learner, trained, recipe.shots, max(recipe.peers))
+    shown = ", ".join(f"{errors[steps]:.3f} after {steps}" for steps in recipe.peers)
+    mark = " (diverged)" if _diverged(errors) else ""
+    progress(f"{recipe.name}, seed {seed}: {errors[0]:.2f} before adaptation, {shown}{mark}")
+    return errors
+
+
+def test(learner: Learner, meta_params: Params, shots: int, steps: int) -> list[float]:
+    """The mean error on the held-out waves before and after each inner step."""
+    support, query = held_out_waves(HELD_OUT, shots, HELD_OUT_SEED)
+    model, init_params = learner.split({name: value.detach() for name, value in meta_params.items()})
+    start = for_each_task(init_params, HELD_OUT)
+    adapted = trajectory(model, start, repeat(support, steps), learner.settings.inner_lr)
+    return [float(model.losses(params, query).mean()) for params in (start, *adapted)]
+
+
+def _diverged(errors: list[float]) -> bool:
+    return not errors[-1] <= errors[0]
+
+
+class _Stages:
+    """Passes on a line a minute of what `meta_train` tells."""
+
+    def __init__(self, name: str, progress: Progress) -> None:
+        self._name, self._progress = name, progress
+        self._said = time.monotonic()
+
+    def __call__(self, progress: TrainProgress) -> None:
+        if progress.note or time.monotonic() - self._said >= LINE_EVERY_SEC:
+            self._said = time.monotonic()
+            note = f" ({progress.note})" if progress.note else ""
+            self._progress(f"{self._name}: meta step {progress.done:,} of {progress.total:,}{note}")
