@@ -2,7 +2,8 @@
 
 MLP 32-64-64-8. Ours: the weights are shared, and an agent's own is a context of 5 numbers (CAVIA). Beside it,
 in turns in one process: weights of its own for each agent, in onnxruntime and in NumPy, and NumPy's time to
-read so many weights from memory once, below which no such implementation comes.
+read so many weights from memory once, below which no such implementation comes. And what agents cost that
+share a context too. Processor time, since a game, or another benchmark, may run beside it.
 
     python -m tests.benchmarks.individual_agents [--agents 100 1000 4000]
 """
@@ -36,6 +37,7 @@ INPUTS, HIDDEN, OUTPUTS, CONTEXT_SIZE = 32, (64, 64), 8, 5
 BLOCK_SEC = 0.02
 FULL, FULL_NUMPY = "own weights, onnxruntime", "own weights, numpy"
 READING = "reading own weights once"
+SAME = "one context for all"
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -76,6 +78,7 @@ def measure(contexts: Brain, networks: Brain, agents: int, rounds: int) -> dict[
         FULL: lambda: networks.predict_batched(observations, own),
         FULL_NUMPY: lambda: _predict(observations, own),
         READING: flat.max,
+        SAME: lambda: contexts.predict(observations[:, 0]),
     }
     difference = np.abs(networks.predict_batched(observations, own) - _predict(observations, own)).max()
     if not difference < 1e-4:
@@ -84,10 +87,10 @@ def measure(contexts: Brain, networks: Brain, agents: int, rounds: int) -> dict[
     repetitions = {way: _repetitions(work) for way, work in ways.items()}
     for _ in range(rounds):
         for way, work in ways.items():
-            began = time.perf_counter()
+            began = time.process_time()
             for _ in range(repetitions[way]):
                 work()
-            usec[way].append((time.perf_counter() - began) * 1e6 / repetitions[way])
+            usec[way].append((time.process_time() - began) * 1e6 / repetitions[way])
     return usec
 
 
@@ -139,9 +142,9 @@ def _predict(observations: NDArray[np.float32], params: Arrays) -> NDArray[np.fl
 def _repetitions(work: Callable[[], object]) -> int:
     """How often to repeat it in a round, so that a round lasts about a block."""
     work()
-    began = time.perf_counter()
+    began = time.process_time()
     work()
-    return max(1, round(BLOCK_SEC / (time.perf_counter() - began)))
+    return max(1, round(BLOCK_SEC / (time.process_time() - began)))
 
 
 def main() -> None:
