@@ -5,7 +5,11 @@ extends PanelContainer
 const NAMES: Dictionary[String, String] = {
 	"maml": "MAML",
 	"fomaml": "first-order MAML",
+	"anil": "ANIL (only the last layer adapts)",
 	"reptile": "Reptile",
+	"metasgd": "Meta-SGD",
+	"protonet": "prototypes",
+	"cavia": "CAVIA (only a context adapts)",
 	"pooled": "one model for all players (no meta-learning)",
 	"scratch": "untrained",
 }

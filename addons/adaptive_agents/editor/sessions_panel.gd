@@ -14,7 +14,11 @@ const SESSIONS_FOLDER := "user://sessions"
 const ALGORITHMS: Dictionary[String, String] = {
 	"maml": "MAML: best after few steps, trains longest",
 	"fomaml": "First-order MAML: nearly as good, trains faster",
+	"anil": "ANIL: only the last layer adapts",
 	"reptile": "Reptile: simple and fast",
+	"metasgd": "Meta-SGD: MAML that also learns how far each weight moves",
+	"protonet": "Prototypes: for categories; adapts without a gradient",
+	"cavia": "CAVIA: only a few context numbers adapt, for very many agents",
 	"pooled": "Pooled: no meta-learning, one model for all players",
 }
 
