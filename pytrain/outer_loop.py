@@ -95,6 +95,8 @@ class OuterLoop:
     @property
     def stopped_early(self) -> bool:
         """Whether so many validations in a row found nothing better that training on is not worth it."""
+        if self.step == self.meta_steps:
+            return False
         return 0 < self.watching.patience <= validations_since_best(self.scores)
 
     def run(self) -> Params:
@@ -106,7 +108,8 @@ class OuterLoop:
         watching = self.watching
         if watching.checkpoints:
             self._go_on_from(watching.checkpoints.start())
-        if watching.gradient is None and pays_off(watching.compile, self.meta_steps):
+        steps_left = self.step < self.meta_steps
+        if steps_left and watching.gradient is None and pays_off(watching.compile, self.meta_steps):
             self._gradient = Compiled(self._gradient)
             note = f"compiling, up to a minute: {self.meta_steps:,} meta steps then take a part of the time"
             watching.progress(Progress("meta-train", self.step, self.meta_steps, note=note))
@@ -157,9 +160,11 @@ class OuterLoop:
         norm = float(torch.cat([gradient.flatten() for gradient in gradients.values()]).norm())
         if not math.isfinite(norm + float(loss)):
             return False
+        if norm > LARGEST_META_GRADIENT:
+            shorter = LARGEST_META_GRADIENT / norm
+            gradients = {name: shorter * gradient for name, gradient in gradients.items()}
         for name, param in self.meta_params.items():
-            shorter = norm > LARGEST_META_GRADIENT
-            param.grad = gradients[name] * (LARGEST_META_GRADIENT / norm) if shorter else gradients[name]
+            param.grad = gradients[name]
         for group, rate in zip(self._optimiser.param_groups, self._rates(), strict=True):
             group["lr"] = rate
         self._optimiser.step()

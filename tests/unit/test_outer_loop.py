@@ -166,6 +166,36 @@ def test_patience_ends_a_training_that_gets_no_better_and_says_so():
     assert told[-1].done == told[-1].total
 
 
+def test_a_training_whose_patience_ends_with_its_last_step_did_not_stop_early():
+    errors = iter([1.0, 2.0, 3.0, 4.0])
+    watching = Watching(
+        lambda _: {"error_before": 4.0, "error_after": next(errors)}, validations=4, patience=3
+    )
+    loop = OuterLoop(Parabola(), start(), Sampler(), watching)
+    loop.run()
+    assert (loop.step, loop.best_step, loop.stopped_early) == (20, 5, False)
+
+
+def test_where_validation_gives_a_loss_it_counts_instead_of_the_error():
+    losses = iter([3.0, 1.0, 2.0, 2.0])
+    watching = Watching(
+        lambda _: {"error_before": 1.0, "error_after": 1.0, "loss_after": next(losses)}, validations=4
+    )
+    loop = OuterLoop(Parabola(), start(), Sampler(), watching)
+    loop.run()
+    assert (loop.best_step, loop.best_score) == (10, 1.0)
+
+
+def test_a_meta_gradient_that_is_too_long_is_shortened():
+    learner = Parabola()
+    learner.meta_gradient = lambda *_: ({"w": torch.tensor([-3e3]), "v": torch.tensor([4e3])}, torch.ones(()))
+    learner.outer_optimiser = lambda params: torch.optim.SGD(params.values(), lr=1.0)
+    learner.settings = MetaTraining(meta_steps=1)
+    params = meta_train(learner, {"w": torch.zeros(1), "v": torch.zeros(1)}, Sampler(), Watching())
+    assert params["w"].item() == pytest.approx(6.0)
+    assert params["v"].item() == pytest.approx(-8.0)
+
+
 @pytest.mark.parametrize(
     ("errors", "since"),
     [([], 0), ([1.0], 0), ([1.0, 1.0], 1), ([2.0, 1.0, 3.0, math.nan], 2), ([math.nan, math.inf], 2)],
