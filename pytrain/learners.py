@@ -110,15 +110,16 @@ class Learner:
         return split(self.model, meta_params)
 
     def outer_optimiser(self, meta_params: Params) -> torch.optim.Optimizer:
-        """Adam for gradients of a loss; for Reptile a plain step towards the adapted weights."""
+        """AdamW for gradients of a loss; for Reptile a plain step towards the adapted weights."""
         if self.algorithm == "reptile":
             return torch.optim.SGD(meta_params.values(), lr=self.settings.meta_step_size)
         rates = [value for name, value in meta_params.items() if name.startswith(RATE)]
         weights = [value for name, value in meta_params.items() if not name.startswith(RATE)]
-        groups = [{"params": weights, "lr": self.settings.meta_lr}]
+        decay = {"weight_decay": self.settings.weight_decay}
+        groups = [{"params": weights, "lr": self.settings.meta_lr, **decay}]
         if rates:
             groups.append({"params": rates, "lr": RATES_LEARN_FASTER * self.settings.meta_lr})
-        return torch.optim.Adam(groups, fused=True)
+        return torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
 
 
 def _check(algorithm: Algorithm, settings: MetaTraining) -> None:

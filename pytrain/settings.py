@@ -36,6 +36,7 @@ class MetaTraining:
     meta_steps: int = 1500
     meta_lr: float = 6e-3
     meta_step_size: float = 1.0
+    weight_decay: float = 0.0
     inner_optimiser: InnerOptimiser = "sgd"
     inner_rates: InnerRates = "fixed"
     multi_step_loss: float = 0.0
@@ -123,6 +124,8 @@ class TrainSettings:
     """Step size of the outer optimiser (Adam, annealed to 0)."""
     meta_step_size: Annotated[float | None, _own("meta_step_size", "FLOAT")] = None
     """Reptile's step towards the adapted weights (annealed to 0)."""
+    weight_decay: Annotated[float | None, _own("weight_decay", "FLOAT")] = None
+    """Pulls the weights towards 0 in every meta step (AdamW); against learning few players by heart."""
     inner_optimiser: Annotated[InnerOptimiser | None, _own("inner_optimiser", "sgd|adam")] = None
     """Rule of an inner step: sgd, or for first-order learners adam (without momentum, as in Reptile)."""
     inner_rates: Annotated[InnerRates | None, _own("inner_rates", "fixed|per-weight|per-step")] = None

@@ -288,13 +288,16 @@ def _validate(learner: Learner, validation: Validation, meta_params: Params) -> 
     """Error before and after adaptation as it was trained; the pooled model is to be best without any."""
     chosen = learner.settings
     model, params = learner.split({name: value.detach().cpu() for name, value in meta_params.items()})
-    before = validation.error(model, params, 0.0, 0, 1)
+    adapted = (chosen.inner_lr, chosen.num_inner_steps, min(chosen.support_size, LARGEST_SUPPORT))
     if learner.algorithm == "pooled":
-        return {"error_before": before, "error_after": before}
-    after = validation.error(
-        model, params, chosen.inner_lr, chosen.num_inner_steps, min(chosen.support_size, LARGEST_SUPPORT)
-    )
-    return {"error_before": before, "error_after": after}
+        adapted = (chosen.inner_lr, 0, 1)
+    scores = {
+        "error_before": validation.error(model, params, 0.0, 0, 1),
+        "error_after": validation.error(model, params, *adapted),
+    }
+    if model.target.kind == "category":
+        scores["loss_after"] = validation.score(model, params, *adapted)
+    return scores
 
 
 def _inner_loop(learner: Learner, adaptation: Adaptation) -> dict[str, Any]:

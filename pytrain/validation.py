@@ -1,7 +1,7 @@
 """Meta-validation: the error of the meta-validation players before and after adaptation.
 
 Keeps the best model during training, and at its end chooses how the brain adapts in play (step size, number
-of steps, size of the support set): for every algorithm on the same grid, by the same error, on these players.
+of steps, size of the support set): for every algorithm on the same grid, by the same score, on these players.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from pytrain.networks import CONTEXT, Params
 from pytrain.progress import Progress, ProgressCallback, silent
 from pytrain.tasks import Batch, newest_known, spread_between
 
-INNER_LRS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
+INNER_LRS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 STEP_COUNTS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100)
 SUPPORT_SIZES = (128, 256, 512, 1024)
-SEARCH_PLAYERS = 24  # enough to tell settings apart; what is reported is measured on all
+SEARCH_PLAYERS = 24  # of a vector: enough to tell settings apart; what is reported is measured on all
+SEARCH_PLAYERS_CATEGORY = 96  # a right or wrong class tells less than a distance
 FIRST_SUPPORT_SIZE = 256
 QUERY_SIZE = 256
 LARGEST_COST = 40_000  # examples through the network in one adaptation, which runs beside a game
-GIVE_UP = 1.05  # more steps are not tried once they raised the error to this many times the best
-WORTH_PAYING_FOR = 0.015  # a costlier setting has to lower the error by this part of it
+GIVE_UP = 1.05  # more steps are not tried once they raised the score to this many times the best
+WORTH_PAYING_FOR = 0.03  # a costlier setting has to add this part to what adaptation gains
 RADIUS_MARGIN = 3.0  # how much further than any meta-validation player a real one may adapt
 
 
@@ -41,7 +42,8 @@ class Adaptation:
     inner_lr: float
     num_inner_steps: int
     support_size: int
-    error: float  # after adaptation
+    score: float  # after adaptation: what the setting was chosen by
+    error: float
     distance: float  # the largest L2 distance of adapted from initial parameters, over the players
 
     @property
@@ -63,21 +65,32 @@ class Validation:
         self._who = torch.arange(len(players))
         self._cut = torch.full_like(self._who, round(at_sec * players.spec.tick_rate_hz))
         self._query = spread_between(players, self._who, self._cut, players.last_ticks + 1, QUERY_SIZE)
-        self._search = torch.randperm(len(players), generator=torch.Generator().manual_seed(0))[
-            :SEARCH_PLAYERS
-        ]
+        category = players.spec.target.kind == "category"
+        count = SEARCH_PLAYERS_CATEGORY if category else SEARCH_PLAYERS
+        self._search = torch.randperm(len(players), generator=torch.Generator().manual_seed(0))[:count]
 
     def error(
         self, model: Model, params: Params, inner_lr: float, num_inner_steps: int, support_size: int
     ) -> float:
         """Mean over the players of the error after that many steps; 0 steps is no adaptation."""
         adapted = self._adapted(model, params, inner_lr, num_inner_steps, support_size)
-        return self._error(model, adapted, self._who)
+        return float(self._errors(model, adapted, self._who).mean())
+
+    def score(
+        self, model: Model, params: Params, inner_lr: float, num_inner_steps: int, support_size: int
+    ) -> float:
+        """What models and settings are chosen by, the lower the better.
+
+        The error of a vector; for a category the negative log-likelihood, which tells the better of two
+        models from far fewer examples than their accuracy does.
+        """
+        adapted = self._adapted(model, params, inner_lr, num_inner_steps, support_size)
+        return self._score(model, adapted, self._who)
 
     def choose_adaptation(
         self, model: Model, params: Params, progress: ProgressCallback = silent
     ) -> Adaptation:
-        """The cheapest setting of the grid whose error is about the lowest.
+        """The cheapest setting of the grid whose score is about the lowest; no step at all is one of them.
 
         Every step size with one size of the support set; then the best and longer ones with larger sets,
         which bear them, for as long as that helps, or with smaller ones if it does not.
@@ -86,6 +99,7 @@ class Validation:
         larger = [size for size in SUPPORT_SIZES if size > FIRST_SUPPORT_SIZE]
         smaller = [size for size in reversed(SUPPORT_SIZES) if size < FIRST_SUPPORT_SIZE]
         total = len(inner_lrs) + 3 * len(larger)
+        without = Adaptation(inner_lrs[0], 0, 0, self._score(model, params, self._search), math.nan, 0.0)
         tried: list[Adaptation] = []
         done = 0
 
@@ -94,7 +108,7 @@ class Validation:
             for inner_lr in inner_lrs:
                 tried.extend(self._along(model, params, inner_lr, support_size))
                 done += 1
-                scores = {"error": min(tried, key=_error).error} if tried else {}
+                scores = {"score": min(tried, key=_score).score} if tried else {}
                 progress(Progress("choose adaptation", done, total, scores))
 
         try_all(inner_lrs, FIRST_SUPPORT_SIZE)
@@ -102,18 +116,21 @@ class Validation:
             raise PytrainError(
                 "adaptation diverges at every step size: train for longer, or with another --seed"
             )
-        best = inner_lrs.index(min(tried, key=_error).inner_lr)
+        best = inner_lrs.index(min(tried, key=_score).inner_lr)
         for sizes in (larger, smaller):
             for size in sizes:
-                before = min(tried, key=_error).error
+                before = min(tried, key=_score).score
                 try_all(inner_lrs[max(0, best - 2) : best + 1], size)
-                if min(tried, key=_error).error > before * (1 - WORTH_PAYING_FOR):
+                now = min(tried, key=_score).score
+                if before - now < WORTH_PAYING_FOR * (without.score - now):
                     break
-            if min(tried, key=_error).support_size > FIRST_SUPPORT_SIZE:
+            if min(tried, key=_score).support_size > FIRST_SUPPORT_SIZE:
                 break
-        good_enough = min(tried, key=_error).error * (1 + WORTH_PAYING_FOR)
-        progress(Progress("choose adaptation", total, total, {"error": good_enough}))
-        chosen = min((each for each in tried if each.error <= good_enough), key=lambda each: each.cost)
+        tried.append(without)
+        lowest = min(tried, key=_score).score
+        good_enough = lowest + WORTH_PAYING_FOR * (without.score - lowest)
+        progress(Progress("choose adaptation", total, total, {"score": lowest}))
+        chosen = min((each for each in tried if each.score <= good_enough), key=lambda each: each.cost)
         return self._measured_on_all(model, params, chosen)
 
     def _along(
@@ -126,17 +143,21 @@ class Validation:
         steps = 1 if model.optimiser == "prototypes" else min(STEP_COUNTS[-1], LARGEST_COST // support_size)
         for step, adapted in enumerate(trajectory(model, start, repeat(support, steps), inner_lr), start=1):
             if step in STEP_COUNTS:
-                error = self._error(model, adapted, self._search)
-                if not error < GIVE_UP * best:  # also ends at NaN
+                score = self._score(model, adapted, self._search)
+                if not score < GIVE_UP * best:  # also ends at NaN
                     return
-                best = min(best, error)
-                yield Adaptation(inner_lr, step, support_size, error, 0.0)
+                best = min(best, score)
+                yield Adaptation(inner_lr, step, support_size, score, math.nan, 0.0)
 
     def _measured_on_all(self, model: Model, params: Params, chosen: Adaptation) -> Adaptation:
         adapted = self._adapted(model, params, chosen.inner_lr, chosen.num_inner_steps, chosen.support_size)
         moved = torch.cat([(adapted[name] - start).flatten(1) for name, start in params.items()], dim=1)
-        error = self._error(model, adapted, self._who)
-        return replace(chosen, error=error, distance=float(moved.norm(dim=1).max()))
+        return replace(
+            chosen,
+            score=self._score(model, adapted, self._who),
+            error=float(self._errors(model, adapted, self._who).mean()),
+            distance=float(moved.norm(dim=1).max()),
+        )
 
     def _adapted(
         self, model: Model, params: Params, inner_lr: float, num_inner_steps: int, support_size: int
@@ -148,10 +169,18 @@ class Validation:
     def _support(self, model: Model, size: int, who: Tensor) -> Batch:
         return model.prepared(newest_known(self._players, who, self._cut[who], size))
 
-    def _error(self, model: Model, params: Params, who: Tensor) -> float:
+    def _errors(self, model: Model, params: Params, who: Tensor) -> Tensor:
+        query = self._query_of(who)
+        return mean_errors(model, model.predict(params, query.observations), query)
+
+    def _score(self, model: Model, params: Params, who: Tensor) -> float:
+        if model.target.kind == "category":
+            return float(model.losses(params, model.prepared(self._query_of(who))).mean())
+        return float(self._errors(model, params, who).mean())
+
+    def _query_of(self, who: Tensor) -> Batch:
         columns = (self._query.observations, self._query.targets, self._query.weights)
-        query = Batch(*(column[who] for column in columns))
-        return float(mean_errors(model, model.predict(params, query.observations), query).mean())
+        return Batch(*(column[who] for column in columns))
 
 
 def mean_errors(model: Model, predictions: Tensor, query: Batch) -> Tensor:
@@ -171,5 +200,5 @@ def _inner_lrs(model: Model) -> tuple[float, ...]:
     return tuple(factor * inner_lr for inner_lr in INNER_LRS)
 
 
-def _error(adaptation: Adaptation) -> float:
-    return adaptation.error
+def _score(adaptation: Adaptation) -> float:
+    return adaptation.score

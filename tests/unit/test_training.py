@@ -252,7 +252,7 @@ def test_a_killed_training_leaves_the_old_brain(sessions, tmp_path):
         process.kill()
     assert process.returncode == -signal.SIGKILL
     assert out.read_bytes() == b"the brain of yesterday"
-    assert [each.name for each in tmp_path.iterdir()] == ["archer.brain"]
+    assert {each.name for each in tmp_path.iterdir()} <= {"archer.brain", "archer.checkpoint"}
 
 
 def is_in_training(line: bytes) -> bool:
