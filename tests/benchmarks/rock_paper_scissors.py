@@ -1,17 +1,211 @@
 """Real people through the real pipeline: 409 players of rock, paper, scissors against bots.
 
+As a benchmark (`python -m tests.benchmarks rps`): for three splits of the players, every learner is trained
+and evaluated by the ordinary commands. By hand, the figures of one split:
+
     python -m tests.benchmarks.rock_paper_scissors convert --out PLAY [--table rounds.csv.gz] [--split 0]
-    pytrain train PLAY/meta-train --validation-sessions PLAY/meta-validation --algorithm maml --out maml.brain
+    python -m tests.benchmarks.rock_paper_scissors commands PLAY  (prints the commands that train)
     pytrain evaluate *.brain PLAY/meta-test --curve-sec 0 20 100 --headline-sec 100 --query-from-sec 100 \\
         --query-sec 200
+
+All settings were chosen on players who are meta-test players in none of the three splits.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_agents.brain import Brain
+from pytrain.evaluate import EvaluateSettings, Evaluation, evaluate
+from pytrain.intervals import mean_with_interval
+from tests.benchmarks.report import BenchSettings, CannotRun, Progress, Result, data_folder
 from tests.benchmarks.rock_paper_scissors_sessions import convert
+
+NAME = "rps"
+TIMED = False
+
+SPLITS, QUICK_SPLITS = 3, 1
+AT_A_TIME = 2
+FROZEN, POOLED = "frozen", "pooled"
+EVALUATION = EvaluateSettings(
+    curve_sec=(0.0, 20.0, 100.0), headline_sec=100.0, query_from_sec=100.0, query_sec=200.0
+)
+
+COMMON = "--adapt-at-sec 100 --min-cut-sec 5 --max-cut-sec 200 --query-window-sec 100"
+META = "--support-size 128 --inner-batch-size 128"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the opponent makes of the rounds, and how each learner is trained on that."""
+
+    name: str
+    """Part of the results' names."""
+    keeps_count: bool
+    learners: dict[str, str]
+    """Options of `pytrain train` by learner; all but pooled are held against pooled."""
+
+    def result_name(self, learner: str, figure: str = "") -> str:
+        """rps/maml/accuracy-20, rps/last-rounds/maml/accuracy-20."""
+        return "/".join(part for part in (NAME, self.name, learner, figure) if part)
+
+
+SEEN = (
+    Seen(
+        "",
+        True,
+        {
+            "pooled": "--hidden-sizes 32 --meta-steps 600",
+            "maml": f"--hidden-sizes 32 --meta-steps 600 {META}",
+            "fomaml": f"--hidden-sizes 32 --meta-steps 600 {META}",
+            "anil": f"--hidden-sizes 32 --meta-steps 600 {META}",
+            "reptile": "--hidden-sizes 32 --meta-steps 600",
+            "metasgd": f"--hidden-sizes 32 --meta-steps 600 {META}",
+            "protonet": f"--hidden-sizes 32 --meta-steps 600 {META}",
+            "cavia": f"--hidden-sizes 32 --meta-steps 600 {META}",
+        },
+    ),
+)
+QUICK_LEARNERS = (POOLED, "maml")
+QUICK = "--meta-steps 100 --compile never"
+
+
+def run(settings: BenchSettings, progress: Progress) -> Iterator[Result]:
+    """Train every wanted learner on every split, and measure all of them on its meta-test players."""
+    table = data_folder(settings, "rock_paper_scissors") / "rounds.csv.gz"
+    if not table.exists():
+        raise CannotRun(f"there is no {table}: see {settings.data / 'README.md'} for where it is from")
+    for seen in SEEN[:1] if settings.quick else SEEN:
+        learners = _wanted(seen, settings)
+        if learners:
+            yield from _results(
+                seen, learners, _evaluations(seen, learners, table, settings, progress), settings
+            )
+
+
+def train_command(seen: Seen, learner: str, play: Path, out: Path, more: str = "") -> list[str]:
+    """The arguments of `pytrain` that train a learner on the converted games."""
+    folders = [str(play / "meta-train"), "--validation-sessions", str(play / "meta-validation")]
+    options = f"{COMMON} {seen.learners[learner]} {more}".split()
+    return ["train", *folders, "--algorithm", learner, *options, "--out", str(out)]
+
+
+def _wanted(seen: Seen, settings: BenchSettings) -> list[str]:
+    """The learners that were asked for, after the pooled one, which all are held against."""
+    choice = QUICK_LEARNERS if settings.quick else tuple(seen.learners)
+    wanted = [learner for learner in choice if settings.wants(seen.result_name(learner))]
+    if not wanted and not settings.wants(seen.result_name(FROZEN)):
+        return []
+    return list(dict.fromkeys((POOLED, *wanted)))
+
+
+def _evaluations(
+    seen: Seen, learners: Sequence[str], table: Path, settings: BenchSettings, progress: Progress
+) -> list[Evaluation]:
+    """One for each split; two trainings run side by side."""
+    folder = settings.out / NAME / (seen.name or "counts")
+    shutil.rmtree(folder, ignore_errors=True)
+    splits = range(QUICK_SPLITS if settings.quick else SPLITS)
+    for split in splits:
+        convert(table, folder / f"split-{split}", split, seen.keeps_count)
+    jobs = [(split, learner) for split in splits for learner in learners]
+    more = f"{QUICK if settings.quick else ''} --device {settings.device}"
+
+    def train(job: tuple[int, str]) -> None:
+        split, learner = job
+        play = folder / f"split-{split}"
+        _pytrain(train_command(seen, learner, play, play / f"{learner}.brain", more), play / f"{learner}.log")
+
+    evaluations = []
+    with ThreadPoolExecutor(AT_A_TIME) as threads:
+        for done, ((split, learner), _) in enumerate(
+            zip(jobs, threads.map(train, jobs), strict=True), start=1
+        ):
+            progress(f"{seen.result_name(learner)}, split {split}: trained ({done} of {len(jobs)})")
+            if learner == learners[-1]:
+                play = folder / f"split-{split}"
+                brains = {name: Brain.open(play / f"{name}.brain") for name in learners}
+                evaluations.append(evaluate(brains, [play / "meta-test"], EVALUATION))
+                progress(_line(evaluations[-1], split))
+    return evaluations
+
+
+def _pytrain(arguments: Sequence[str], log: Path) -> None:
+    with log.open("w") as output:
+        command = [sys.executable, "-m", "pytrain", *arguments]
+        status = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+    if status != 0:
+        last_lines = " ".join(log.read_text().split()[-40:])
+        raise RuntimeError(f"pytrain {shlex.join(arguments)} ended with status {status}: {last_lines}")
+
+
+def _line(evaluation: Evaluation, split: int) -> str:
+    """How a split came out, in one line."""
+    at = evaluation.curve_sec.index(EVALUATION.headline_sec)
+    shown = ", ".join(f"{name} {1 - curve.error[at].mean:.4f}" for name, curve in evaluation.methods.items())
+    return f"split {split}, accuracy after 100 rounds: {shown}"
+
+
+def _results(
+    seen: Seen, learners: Sequence[str], evaluations: Sequence[Evaluation], settings: BenchSettings
+) -> Iterator[Result]:
+    """Means over the splits, beside the pooled model fine-tuned; that one beside itself as it was trained."""
+    how = f"{len(evaluations)} split(s) × {len(evaluations[0].player_ids)} people{', quick' * settings.quick}"
+    for name in (FROZEN, *learners):
+        peer = FROZEN if name == POOLED else POOLED
+        said = "pooled, not adapted" if peer == FROZEN else "pooled, fine-tuned"
+        for rounds in (20.0, 100.0):
+            at = EVALUATION.curve_sec.index(rounds)
+            accuracy, peer_accuracy = (
+                np.array([1 - each.methods[one].error[at].mean for each in evaluations])
+                for one in (name, peer)
+            )
+            before = np.mean([1 - each.methods[name].error[0].mean for each in evaluations])
+            note = f"{_difference(evaluations, name, peer, at)}; {before:.4f} before adapting; {how}"
+            yield Result.against(
+                seen.result_name(name, f"accuracy-{rounds:g}"),
+                float(accuracy.mean()),
+                "accuracy",
+                said,
+                float(peer_accuracy.mean()),
+                spread=(float(accuracy.min()), float(accuracy.max())),
+                note=note,
+            )
+            loss, peer_loss = (
+                np.array([each.methods[one].loss[at].mean for each in evaluations]) for one in (name, peer)
+            )
+            yield Result.against(
+                seen.result_name(name, f"nll-{rounds:g}"),
+                float(loss.mean()),
+                "nats",
+                said,
+                float(peer_loss.mean()),
+                lower_is_better=True,
+                spread=(float(loss.min()), float(loss.max())),
+                note=how,
+            )
+
+
+def _difference(evaluations: Sequence[Evaluation], name: str, peer: str, at: int) -> str:
+    """How much more accurate than the peer, over people; who is in several splits is one of them."""
+    gains: dict[str, list[float]] = {}
+    for evaluation in evaluations:
+        own, other = (np.array(evaluation.methods[one].error_per_player)[:, at] for one in (name, peer))
+        for player, gain in zip(evaluation.player_ids, other - own, strict=True):
+            gains.setdefault(player, []).append(float(gain))
+    per_person: NDArray[np.float64] = np.array([np.mean(each) for each in gains.values()])
+    return f"paired difference {mean_with_interval(per_person):+.4f}"
 
 
 def main() -> None:
@@ -19,16 +213,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, prog="rock_paper_scissors"
     )
-    commands = parser.add_subparsers(required=True)
+    commands = parser.add_subparsers(required=True, dest="command")
     to_sessions = commands.add_parser("convert", help="write the table's games as .session files")
     to_sessions.add_argument(
         "--table", type=Path, default=Path("../shared/data/rock_paper_scissors/rounds.csv.gz"), metavar="FILE"
     )
-    to_sessions.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    to_sessions.add_argument("--out", type=Path, required=True, metavar="PLAY", help="a new folder")
     to_sessions.add_argument("--split", type=int, default=0, help="seed of who is learned from and tested on")
+    to_sessions.add_argument(
+        "--last-rounds",
+        action="store_true",
+        help="observe the last rounds only, without counts of all before",
+    )
+    to_commands = commands.add_parser("commands", help="print the commands that the benchmark trains with")
+    to_commands.add_argument("play", type=Path, metavar="PLAY", help="the folder of the converted games")
     given = parser.parse_args()
-    for part, players in convert(given.table, given.out, given.split).items():
-        print(f"{given.out / part}: {players} players")
+    if given.command == "convert":
+        for part, players in convert(given.table, given.out, given.split, not given.last_rounds).items():
+            print(f"{given.out / part}: {players} players")
+    else:
+        for seen in SEEN:
+            print(f"# {seen.name or 'with counts'}")
+            for learner in seen.learners:
+                print(
+                    shlex.join(
+                        ["pytrain", *train_command(seen, learner, given.play, Path(f"{learner}.brain"))]
+                    )
+                )
 
 
 if __name__ == "__main__":

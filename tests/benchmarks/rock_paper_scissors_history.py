@@ -14,7 +14,7 @@ Moves = NDArray[np.int64]
 """Moves, turns or situations by number; UNKNOWN where nobody knows."""
 UNKNOWN = -1
 
-FORGETTING = 0.97  # what the counts of a situation keep each time that it is met
+FORGETTING = 0.9  # what the counts of a situation keep each time that it is met
 PRIOR_COUNT = 1.5  # rounds' worth of not knowing in every situation
 SITUATIONS = {
     "any": 1,
@@ -27,6 +27,7 @@ SITUATIONS = {
     "three_outcomes": 27,
     "two_rounds_turned": 27,
     "two_rounds": 81,
+    "three_rounds_turned": 243,
 }
 """What the last rounds may have been, and in how many ways."""
 
@@ -86,7 +87,7 @@ class History:
     def _situations(self) -> dict[str, Moves]:
         """Which of its ways each situation is in `(players,)`; UNKNOWN where a move of it is."""
         own, opponent = self._own.T[::-1], self._opponent.T[::-1]  # [0] is the newest
-        outcome = turn(opponent, own)
+        outcome, own_turn = turn(opponent, own), turn(own[0], own[1])
         return {
             "any": np.zeros_like(own[0]),
             "own": own[0],
@@ -96,8 +97,9 @@ class History:
             "two_own": _numbered(own[0], own[1]),
             "two_opponent": _numbered(opponent[0], opponent[1]),
             "three_outcomes": _numbered(*outcome),
-            "two_rounds_turned": _numbered(outcome[0], outcome[1], turn(own[0], own[1])),
+            "two_rounds_turned": _numbered(*outcome[:2], own_turn),
             "two_rounds": _numbered(own[0], opponent[0], own[1], opponent[1]),
+            "three_rounds_turned": _numbered(*outcome, own_turn, turn(own[1], own[2])),
         }
 
 

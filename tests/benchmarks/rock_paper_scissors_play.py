@@ -76,8 +76,11 @@ class Play:
         return np.where(self.next_turn == UNKNOWN, UNKNOWN, (self.turned_from + self.next_turn) % 3)
 
 
-def play_of(rounds: Rounds) -> Play:
-    """What the opponent of each player sees before every round, and the label."""
+def play_of(rounds: Rounds, keeps_count: bool = True) -> Play:
+    """What the opponent of each player sees before every round, and the label.
+
+    An opponent that keeps count also knows what `History` expects; the other one sees the last rounds only.
+    """
     players, count = rounds.own.shape
     history = History(players)
     last_move = np.full(players, UNKNOWN)
@@ -85,7 +88,8 @@ def play_of(rounds: Rounds) -> Play:
     next_turn, turned_from = np.empty((2, players, count), np.int64)
     for done in range(count):
         turned_from[:, done] = np.maximum(last_move, 0)
-        columns.append(_last_rounds(rounds, done, last_move) | history.expectations(turned_from[:, done]))
+        counted = history.expectations(turned_from[:, done]) if keeps_count else {}
+        columns.append(_last_rounds(rounds, done, last_move) | counted)
         own, opponent = rounds.own[:, done], rounds.opponent[:, done]
         next_turn[:, done] = turn(own, turned_from[:, done])
         history.add(own, opponent, last_move)
@@ -119,4 +123,5 @@ def _last_rounds(rounds: Rounds, done: int, last_move: Moves) -> dict[str, NDArr
 
 def _one_hot(numbers: Moves) -> NDArray[np.float64]:
     """`(n,)` -> `(n, 3)`; zeros for what is unknown."""
-    return (numbers[:, None] == np.arange(3)).astype(np.float64)
+    hot: NDArray[np.float64] = (numbers[:, None] == np.arange(3)).astype(np.float64)
+    return hot

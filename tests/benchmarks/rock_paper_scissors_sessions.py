@@ -23,13 +23,16 @@ META_TEST_PLAYERS = 77
 META_VALIDATION_PLAYERS = 55
 
 
-def convert(table: Path, folder: Path, split: int = 0) -> dict[str, int]:
-    """Writes the sessions of every player of the table; how many went into each folder."""
+def convert(table: Path, folder: Path, split: int = 0, keeps_count: bool = True) -> dict[str, int]:
+    """Writes the sessions of every player of the table; how many went into each folder.
+
+    Raises FileExistsError for a folder that is there already: two splits must not mix.
+    """
     rounds = read_table(table)
-    play = play_of(rounds)
+    play = play_of(rounds, keeps_count)
     written = {}
     for part, players in split_players(len(rounds.players), split).items():
-        (folder / part).mkdir(parents=True, exist_ok=True)
+        (folder / part).mkdir(parents=True)
         for player in players:
             _write(folder / part / f"{rounds.players[player]}.session", play, player, rounds.players[player])
         written[part] = len(players)
