@@ -28,7 +28,7 @@ from pytrain.errors import PytrainError
 from pytrain.history import History, HistoryWriter
 from pytrain.progress import Progress, ProgressCallback, silent
 
-NUMBERS_AT_ONCE = 1 << 20  # of which mean and scale are taken
+NUMBERS_AT_ONCE = 1 << 16  # of which mean and scale are taken: float64 that fit a processor's cache
 
 
 @dataclass(frozen=True)
