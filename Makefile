@@ -1,4 +1,6 @@
 # The two commands: `make demo` and `make test`. Both do all set-up first, and repeat none of it.
+# `make bench` measures everything that the README promises; `make bench QUICK=1` a rough version of it in minutes,
+# `make bench NAMES="train sinusoid"` a part of it.
 # PYTHON may name another interpreter for the virtual environment: make test PYTHON=/usr/bin/python3.12
 
 PYTHON ?= python3
@@ -7,7 +9,7 @@ VENV := .venv/bin/python
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 GDSCRIPT := addons demo_game tests
 
-.PHONY: demo test setup lint format clean distclean
+.PHONY: demo test bench setup lint format clean distclean
 .NOTPARALLEL:
 
 demo: setup
@@ -15,6 +17,9 @@ demo: setup
 
 test: setup lint
 	@$(VENV) -m pytest $(SIDE_BY_SIDE)
+
+bench: setup
+	@$(VENV) -m tests.benchmarks $(if $(QUICK),--quick) $(NAMES)
 
 setup:
 	@$(PYTHON) -m pytrain.machine setup

@@ -52,8 +52,16 @@ def run_train(settings: TrainSettings) -> None:
         soft_wrap=True,
         markup=False,
     )
+    if result.stopped_early:
+        results.print(
+            f"stopped early: {settings.patience} validations in a row found nothing better than the model of "
+            f"meta step {result.best_step:,}",
+            soft_wrap=True,
+            markup=False,
+        )
+    change = "falls" if result.error_after < result.error_before else "goes"
     results.print(
-        f"on {result.validation_players} meta-validation players the error falls from "
+        f"on {result.validation_players} meta-validation players the error {change} from "
         f"{result.error_before:.4g} to {result.error_after:.4g} after {settings.adapt_at_sec:g} s of play "
         f"({result.num_inner_steps} steps of {result.inner_lr:g} on {result.support_size} examples)",
         soft_wrap=True,
@@ -90,12 +98,21 @@ def prediction_figures(evaluation: Evaluation) -> dict[str, Any]:
     """`prediction` of `report.json`, and the adaptation curves."""
     return {
         "players": len(evaluation.player_ids),
-        "methods": {name: {"error": evaluation.headline(name).to_dict()} for name in evaluation.methods},
+        "methods": {
+            name: {
+                "error": evaluation.headline(name).to_dict(),
+                "loss": evaluation.headline_loss(name).to_dict(),
+            }
+            for name in evaluation.methods
+        },
         "unit": evaluation.unit,
         "headline_sec": evaluation.headline_sec,
         "curve_sec": list(evaluation.curve_sec),
         "curves": {
             name: [error.to_dict() for error in curve.error] for name, curve in evaluation.methods.items()
+        },
+        "loss_curves": {
+            name: [loss.to_dict() for loss in curve.loss] for name, curve in evaluation.methods.items()
         },
         "ratios": {name: ratio.to_dict() for name, ratio in evaluation.ratios.items()},
         "differences": {name: value.to_dict() for name, value in evaluation.differences.items()},

@@ -5,6 +5,7 @@ Free of torch, so that the command line can print its help at once.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -62,16 +63,18 @@ DEFAULTS: dict[Algorithm, MetaTraining] = {
 def _own(name: str, metavar: str) -> Any:
     """How the help shows a setting whose default is the algorithm's own."""
     values = {algorithm: getattr(chosen, name) for algorithm, chosen in DEFAULTS.items() if chosen.meta_steps}
-    if len(set(values.values())) == 1:
-        shown = f"{next(iter(values.values()))}"
-    else:
-        shown = ", ".join(f"{algorithm} {value}" for algorithm, value in values.items())
-    return arg(metavar=metavar, help_behavior_hint=f"(default: {shown})")
+    ((usual, _),) = Counter(values.values()).most_common(1)
+    others = [f"{algorithm} {value}" for algorithm, value in values.items() if value != usual]
+    return arg(metavar=metavar, help_behavior_hint=f"(default: {'; '.join([str(usual), *others])})")
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Meta-train on recorded sessions of many players and write one .brain."""
+    """Meta-train on recorded sessions of many players and write one .brain.
+
+    Ctrl-C leaves a checkpoint, and --resume goes on from it to the same brain. `torchrun --nproc-per-node N
+    -m pytrain train …` spreads each meta-batch over N processes or GPUs.
+    """
 
     sessions: Annotated[
         Positional[tuple[Path, ...]], arg(metavar="SESSIONS...", help_behavior_hint="(required)")
@@ -81,7 +84,7 @@ class TrainSettings:
     """The .brain file to write."""
     algorithm: Algorithm = "maml"
     """The meta-learner; pooled and scratch are the baselines, protonet is for category targets."""
-    validation_sessions: tuple[Path, ...] = ()
+    validation_sessions: Annotated[tuple[Path, ...], arg(help_behavior_hint="(default: none)")] = ()
     """Sessions of the meta-validation players; without any, a part of the players is kept for it."""
     validation_fraction: float = 0.2
     """The part of the players kept for meta-validation."""

@@ -18,7 +18,12 @@ METHOD_NAMES = {
     "reptile": "Reptile",
     "fomaml": "first-order MAML",
     "maml": "MAML",
+    "metasgd": "Meta-SGD",
+    "anil": "ANIL",
+    "cavia": "CAVIA",
+    "protonet": "prototypes",
 }
+CATEGORY_UNIT = "1 - accuracy"  # what `evaluate` measures a category's error in
 CONDITION_NAMES = {
     "no_lead": "no lead",
     "linear_lead": "linear lead",
@@ -29,6 +34,8 @@ CONDITION_NAMES = {
 
 def prediction_table(figures: Figures, title: str) -> RenderableType:
     """Error per method, and as a part of the frozen brain's; the lowest stands out."""
+    if figures["unit"] == CATEGORY_UNIT:
+        return _category_table(figures, title)
     table = Table("method", box=SIMPLE)
     for heading in (f"error, {figures['unit']}", "95 % interval", "of frozen"):
         table.add_column(heading, justify="right")
@@ -42,6 +49,26 @@ def prediction_table(figures: Figures, title: str) -> RenderableType:
             f"{error.low:.{digits}f} – {error.high:.{digits}f}",
             f"{error.mean / errors['frozen'].mean:.2f}" if "frozen" in errors else "",
             style="bold" if error.mean == lowest else None,
+        )
+    return _titled(title, table)
+
+
+def _category_table(figures: Figures, title: str) -> RenderableType:
+    """Accuracy and negative log-likelihood per method; the lowest of these stands out."""
+    table = Table("method", box=SIMPLE)
+    for heading in ("accuracy", "95 % interval", "negative log-likelihood", "95 % interval"):
+        table.add_column(heading, justify="right")
+    losses = {name: estimate(method["loss"]) for name, method in figures["methods"].items()}
+    lowest = min(loss.mean for loss in losses.values())
+    for name, loss in sorted(losses.items(), key=lambda item: _rank(item[0])):
+        error = estimate(figures["methods"][name]["error"])
+        table.add_row(
+            METHOD_NAMES.get(name, name),
+            f"{1 - error.mean:.1%}",
+            f"{1 - error.high:.1%} – {1 - error.low:.1%}",
+            f"{loss.mean:.3f}",
+            f"{loss.low:.3f} – {loss.high:.3f}",
+            style="bold" if loss.mean == lowest else None,
         )
     return _titled(title, table)
 
