@@ -5,12 +5,15 @@ Free of torch, so that the command line can print its help at once.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from pytrain.errors import PytrainError
 
 Algorithm = Literal["maml", "fomaml", "anil", "reptile", "metasgd", "protonet", "cavia", "pooled", "scratch"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
@@ -66,6 +69,18 @@ def _own(name: str, metavar: str) -> Any:
     ((usual, _),) = Counter(values.values()).most_common(1)
     others = [f"{algorithm} {value}" for algorithm, value in values.items() if value != usual]
     return arg(metavar=metavar, help_behavior_hint=f"(default: {'; '.join([str(usual), *others])})")
+
+
+LEAST: dict[str, float] = {
+    **dict.fromkeys(("window", "recurrent_size", "hidden_sizes", "inner_batch_size", "query_size"), 1),
+    **dict.fromkeys(("meta_batch_size", "validations", "threads"), 1),
+    **dict.fromkeys(("num_inner_steps", "support_size", "meta_steps", "context_size", "patience"), 0),
+    **dict.fromkeys(("inner_lr", "meta_lr", "meta_step_size", "weight_decay", "multi_step_loss"), 0.0),
+    **dict.fromkeys(
+        ("min_cut_sec", "max_cut_sec", "query_window_sec", "adapt_at_sec", "checkpoint_sec"), 0.0
+    ),
+}
+"""The smallest amounts that can be trained with."""
 
 
 @dataclass(frozen=True)
@@ -163,9 +178,26 @@ class TrainSettings:
     def meta_training(self) -> MetaTraining:
         """The algorithm's settings: its defaults, with what was given here instead."""
         given = {field.name: getattr(self, field.name) for field in fields(MetaTraining)}
-        return replace(
+        chosen = replace(
             DEFAULTS[self.algorithm], **{name: value for name, value in given.items() if value is not None}
         )
+        return replace(chosen, num_inner_steps=0) if chosen.support_size == 0 else chosen
+
+    def check(self) -> None:
+        """Raises PytrainError for an amount that cannot be trained with, by its option's name."""
+        amounts = {field.name: getattr(self, field.name) for field in fields(self)} | asdict(
+            self.meta_training()
+        )
+        for name, least in LEAST.items():
+            values = amounts[name] if isinstance(amounts[name], tuple) else (amounts[name],)
+            for value in values:
+                if not least <= value < math.inf:
+                    option = f"--{name.replace('_', '-')}"
+                    raise PytrainError(f"{option} is {value:g}: it must be {least:g} or more")
+        if not 0 < self.validation_fraction < 1:
+            raise PytrainError(
+                f"--validation-fraction is {self.validation_fraction:g}: it must lie between 0 and 1"
+            )
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ def train(settings: TrainSettings, progress: ProgressCallback = silent) -> Train
     """
     torch.set_num_threads(settings.threads)
     with training_processes(_device(settings.device)) as processes:
+        settings.check()
         if processes.is_first:
             _check_can_write(settings.out)
         return _train(settings, processes, progress if processes.is_first else silent)
@@ -100,10 +101,11 @@ def _train(settings: TrainSettings, processes: Processes, progress: ProgressCall
     with checkpoints.told_when_interrupted():
         trained = _meta_train(settings, learner, sampler, validation, checkpoints, progress)
         model, params = trained.model, trained.params
+        may_adapt = learner.settings.num_inner_steps > 0
         error_before, chosen = processes.of_first(
             lambda: (
                 validation.error(model, params, 0.0, 0, 1),
-                asdict(validation.choose_adaptation(model, params, progress)),
+                asdict(validation.choose_adaptation(model, params, progress, may_adapt=may_adapt)),
             )
         )
         adaptation = Adaptation(**chosen)

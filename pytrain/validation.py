@@ -88,13 +88,21 @@ class Validation:
         return self._score(model, adapted, self._who)
 
     def choose_adaptation(
-        self, model: Model, params: Params, progress: ProgressCallback = silent
+        self,
+        model: Model,
+        params: Params,
+        progress: ProgressCallback = silent,
+        *,
+        may_adapt: bool = True,
     ) -> Adaptation:
         """The cheapest setting of the grid whose score is about the lowest; no step at all is one of them.
 
         Every step size with one size of the support set; then the best and longer ones with larger sets,
-        which bear them, for as long as that helps, or with smaller ones if it does not.
+        which bear them, for as long as that helps, or with smaller ones if it does not. With `may_adapt`
+        False (a support size of 0) nothing is tried.
         """
+        if not may_adapt:
+            return self._measured_on_all(model, params, Adaptation(0.0, 0, 0, math.nan, math.nan, 0.0))
         inner_lrs = _inner_lrs(model)
         larger = [size for size in SUPPORT_SIZES if size > FIRST_SUPPORT_SIZE]
         smaller = [size for size in reversed(SUPPORT_SIZES) if size < FIRST_SUPPORT_SIZE]

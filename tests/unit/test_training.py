@@ -235,6 +235,35 @@ def test_where_to_write_is_checked_before_anything_long(sessions, tmp_path):
         train(settings(sessions, tmp_path / "a.onnx"))
 
 
+@pytest.mark.parametrize("algorithm", ["maml", "pooled"])
+def test_a_support_size_of_0_means_no_adaptation(sessions, tmp_path, no_export, algorithm):
+    result = train(settings(sessions, tmp_path / "a.brain", algorithm=algorithm, support_size=0))
+    assert (result.num_inner_steps, result.support_size) == (0, 0)
+    assert result.error_after == result.error_before
+    assert no_export["inner_loop"]["trust_radius"] == 0
+
+
+@pytest.mark.parametrize(
+    ("amount", "message"),
+    [
+        ({"window": 0}, "--window is 0: it must be 1 or more"),
+        ({"hidden_sizes": (32, 0)}, "--hidden-sizes is 0: it must be 1 or more"),
+        ({"validations": 0}, "--validations is 0"),
+        ({"inner_lr": -0.1}, r"--inner-lr is -0\.1: it must be 0 or more"),
+        ({"validation_fraction": 1.0}, "--validation-fraction is 1: it must lie between 0 and 1"),
+        ({"algorithm": "reptile", "support_size": 0}, r"reptile .* takes 0 of them"),
+        ({"algorithm": "maml", "inner_optimiser": "adam"}, "adam is for first-order learners"),
+        ({"algorithm": "pooled", "inner_rates": "per-step"}, "needs a learner with a query loss"),
+        ({"algorithm": "maml", "context_size": 3}, "--context-size is 3"),
+        ({"algorithm": "protonet"}, "protonet compares classes"),
+        ({"device": "cuda:7"}, "--device cuda:7 cannot be used"),
+    ],
+)
+def test_settings_that_cannot_be_trained_with_are_named(sessions, tmp_path, amount, message):
+    with pytest.raises(PytrainError, match=message):
+        train(settings(sessions, tmp_path / "a.brain", **amount))
+
+
 def test_a_training_that_diverges_says_which_step_sizes_to_lower(sessions, tmp_path):
     chosen = settings(sessions, tmp_path / "a.brain", meta_steps=4, inner_lr=1e30, activation="relu")
     with pytest.raises(PytrainError, match=r"maml diverged.*lower --inner-lr \(1e\+30\)"):
