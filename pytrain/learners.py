@@ -126,8 +126,8 @@ def _check(algorithm: Algorithm, settings: MetaTraining) -> None:
     kind = KINDS[algorithm]
     if algorithm == "reptile" and settings.num_inner_steps == 0:
         raise PytrainError(
-            "reptile learns from where its inner steps lead, but takes 0 of them: raise --num-inner-steps
-            and " f"--support-size ({settings.support_size}), or use pooled"
+            "reptile learns from where its inner steps lead, but takes 0 of them: raise --num-inner-steps "
+            f"and --support-size ({settings.support_size}), or use pooled"
         )
     if settings.inner_rates != "fixed" and not kind.has_query_loss:
         raise PytrainError(
