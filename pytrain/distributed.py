@@ -135,14 +135,15 @@ def training_processes(device: torch.device) -> Iterator[Processes]:
     device = _own_device(device)
     store, _, _ = next(rendezvous("env://", timeout=PATIENCE_WITH_OTHERS))
     try:
-        dist.init_process_group(
-            "nccl" if device.type == "cuda" else "gloo",
-            store=PrefixStore("pytrain/collectives", store),
-            rank=rank,
-            world_size=size,
-            timeout=PATIENCE_WITH_OTHERS,
-            device_id=device if device.type == "cuda" else None,
-        )
+        with _talking():
+            dist.init_process_group(
+                "nccl" if device.type == "cuda" else "gloo",
+                store=PrefixStore("pytrain/collectives", store),
+                rank=rank,
+                world_size=size,
+                timeout=PATIENCE_WITH_OTHERS,
+                device_id=device if device.type == "cuda" else None,
+            )
         yield Processes(rank, size, device)
     except BaseException as error:
         _end_quietly_after_the_first(store, error)
