@@ -31,19 +31,18 @@ from adaptive_agents.spec import Target
 from pytrain.inner_loop import adapt, for_each_task
 from pytrain.learners import Learner
 from pytrain.models import Model, Normalisation
-from pytrain.networks import MLP, Params
+from pytrain.networks import Params
 from pytrain.outer_loop import Watching, meta_train
 from pytrain.progress import Progress as TrainProgress
-from pytrain.settings import Algorithm, Head, MetaTraining
+from pytrain.settings import MetaTraining
 from pytrain.tasks import Batch, Tasks
-from tests.benchmarks.omniglot_images import PIXELS, Episodes, as_they_are, images_of, varied
+from tests.benchmarks.omniglot_images import Episodes, as_they_are, images_of, varied
+from tests.benchmarks.omniglot_recipes import RECIPES, SHOTS, WAY, Recipe
 from tests.benchmarks.report import BenchSettings, CannotRun, Progress, Result, data_folder
 
 NAME = "omniglot"
 TIMED = False
 
-WAY = 5
-HIDDEN_SIZES = (256, 128, 64, 64)
 VALIDATION_CHARACTERS = 64
 VARIANTS, QUICK_VARIANTS = 12, 1
 EPISODES, QUICK_EPISODES = 1000, 50
@@ -51,81 +50,6 @@ QUERY_SHOTS = 15
 AT_ONCE = 50  # episodes
 TEST_SEED, VALIDATION_SEED = 10**6, 10**6 + 1
 LINE_EVERY_SEC = 20.0
-CONVOLUTIONAL = ("maml-conv", "reptile-conv")
-
-PAPER = {1: 89.7, 5: 97.5}
-"""MAML without convolutions, 5-way, by shots: % of queries."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How one learner is trained and tested."""
-
-    name: str
-    algorithm: Algorithm
-    training: MetaTraining
-    quick_steps: int
-    test_steps: int
-    validations: int = 20
-    validation_episodes: int = 500
-    train_shots: int = 0
-    """Reptile: drawings of each character that its minibatches are of; 0: support and query sets."""
-    head: Head = "linear"
-    goal: float | None = None
-
-
-RECIPES = (
-    Recipe(
-        "maml-mlp",
-        "maml",
-        MetaTraining(
-            inner_lr=0.4,
-            num_inner_steps=1,
-            query_size=5,
-            meta_batch_size=16,
-            meta_steps=40_000,
-            meta_lr=2e-3,
-            inner_rates="per-step",
-        ),
-        quick_steps=150,
-        test_steps=1,
-        goal=1.0,
-    ),
-    Recipe(
-        "reptile-mlp",
-        "reptile",
-        MetaTraining(
-            inner_lr=1e-3,
-            num_inner_steps=5,
-            inner_batch_size=10,
-            meta_batch_size=5,
-            meta_steps=10_000,
-            meta_step_size=1.0,
-            inner_optimiser="adam",
-        ),
-        quick_steps=40,
-        test_steps=50,
-        validations=5,
-        validation_episodes=100,
-        train_shots=10,
-    ),
-    Recipe(
-        "protonet-mlp",
-        "protonet",
-        MetaTraining(
-            inner_lr=1.0,
-            num_inner_steps=1,
-            query_size=5,
-            meta_batch_size=16,
-            meta_steps=40_000,
-            meta_lr=1e-3,
-            inner_optimiser="prototypes",
-        ),
-        quick_steps=150,
-        test_steps=1,
-        head="prototypes",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -152,18 +76,21 @@ class Characters:
 def run(settings: BenchSettings, progress: Progress) -> Iterator[Result]:
     """Train each learner in each setting, and test it."""
     wanted = [
-        (recipe, shots) for shots in PAPER for recipe in RECIPES if settings.wants(_name(recipe.name, shots))
+        (recipe, shots) for shots in SHOTS for recipe in RECIPES if settings.wants(_name(recipe.name, shots))
     ]
     folder = data_folder(settings, "omniglot")
-    if wanted:
-        _keep_memory()
-        progress("loading the images")
-        characters = Characters.of(folder, QUICK_VARIANTS if settings.quick else VARIANTS)
+    _keep_memory()
+    progress("loading the images")
+    characters = Characters.of(folder, QUICK_VARIANTS if settings.quick else VARIANTS)
+    left_out = set()
     for recipe, shots in wanted:
-        yield _one(recipe, shots, characters, settings, progress)
-    missing = [name for name in CONVOLUTIONAL if settings.wants(f"{NAME}/{name}")]
-    if missing and not settings.quick:
-        raise CannotRun(f"{' and '.join(missing)} (the rest was): they are for a GPU, which this run has not")
+        if recipe.convolutional and (settings.quick or _device(settings).type == "cpu"):
+            left_out.add(recipe.name)
+        else:
+            yield _one(recipe, shots, characters, settings, progress)
+    if left_out and not settings.quick:
+        names = " and ".join(sorted(left_out))
+        raise CannotRun(f"{names}, that is (the rest was run): they would take a processor days, use a GPU")
 
 
 def _one(
@@ -188,21 +115,19 @@ def _one(
         _name(recipe.name, shots),
         mean,
         "% accuracy",
-        "MAML's paper, MLP",
-        PAPER[shots],
+        recipe.paper,
+        recipe.papers[SHOTS.index(shots)],
         spread=(mean - half, mean + half),
         goal=None if quick else recipe.goal,
-        note=f"{'quick: ' if quick else ''}{training.meta_steps:,} meta steps, 1 seed, LayerNorm; "
+        note=f"{'quick: ' if quick else ''}{training.meta_steps:,} meta steps, 1 seed, {recipe.how}; "
         f"spread: 95 % of {len(accuracies):,} episodes",
     )
 
 
 def _learner(recipe: Recipe, training: MetaTraining) -> Learner:
     nothing = Normalisation(torch.zeros(1), torch.ones(1), torch.zeros(1), torch.ones(1))
-    network = MLP(PIXELS, HIDDEN_SIZES, WAY, "relu", norm="layer", head_kind=recipe.head)
-    return Learner.of(
-        recipe.algorithm, Model(network, Target("category", "character", WAY), nothing), training
-    )
+    model = Model(recipe.network, Target("category", "character", WAY), nothing)
+    return Learner.of(recipe.algorithm, model, training)
 
 
 def _trained(
@@ -240,14 +165,14 @@ def _trained(
         return {"error_after": 100 - accuracy}
 
     meta_params = {key: value.to(device) for key, value in learner.init_meta_params(0).items()}
-    if recipe.head == "linear":
+    if recipe.algorithm != "protonet":
         # Classes mean something else in every task, so none should start out ahead.
         for key in learner.model.network.head:
             meta_params[key].zero_()
     watching = Watching(
         validate=None if settings.quick else validate,
         validations=recipe.validations,
-        compile="never" if settings.quick else "always",
+        compile="never" if settings.quick or recipe.convolutional else "always",
         progress=said,
     )
     return meta_train(learner, meta_params, draw, watching)
