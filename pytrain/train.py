@@ -72,9 +72,9 @@ def train(settings: TrainSettings, progress: ProgressCallback = silent) -> Train
     Started by torchrun, its processes train together, and the first of them writes. Raises PytrainError for
     sessions that cannot be trained on; the file appears whole or not at all.
     """
-    torch.set_num_threads(settings.threads)
     with training_processes(_device(settings.device)) as processes:
         settings.check()
+        torch.set_num_threads(settings.threads)
         if processes.is_first:
             _check_can_write(settings.out)
         return _train(settings, processes, progress if processes.is_first else silent)
