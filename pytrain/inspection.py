@@ -113,7 +113,8 @@ def _show_brain(path: Path) -> RenderableType:
     facts = {
         "algorithm": brain.algorithm,
         "model": _listed(brain.model),
-        "parameters": f"{sum(array.size for array in brain.init_params.values()):,}",
+        "sees": f"an agent's last {brain.window} observations" if brain.window > 1 else "one observation",
+        "a player's own": f"{sum(array.size for array in brain.init_params.values()):,} parameters",
         "sha256": brain.sha256,
     }
     trained = {key: value for key, value in training.items() if not isinstance(value, list | dict)}
