@@ -43,7 +43,8 @@ EVALUATION = EvaluateSettings(
 )
 
 COMMON = "--adapt-at-sec 100 --min-cut-sec 5 --max-cut-sec 200 --query-window-sec 100"
-META = "--support-size 128 --inner-batch-size 128"
+POOLED_TRAINING = "--meta-steps 500 --weight-decay 1"
+META = "--meta-steps 500 --weight-decay 1 --support-size 128 --inner-batch-size 64 --query-size 100"
 
 
 @dataclass(frozen=True)
@@ -64,16 +65,26 @@ class Seen:
 SEEN = (
     Seen(
         "",
-        True,
-        {
-            "pooled": "--hidden-sizes 32 --meta-steps 600",
-            "maml": f"--hidden-sizes 32 --meta-steps 600 {META}",
-            "fomaml": f"--hidden-sizes 32 --meta-steps 600 {META}",
-            "anil": f"--hidden-sizes 32 --meta-steps 600 {META}",
-            "reptile": "--hidden-sizes 32 --meta-steps 600",
-            "metasgd": f"--hidden-sizes 32 --meta-steps 600 {META}",
-            "protonet": f"--hidden-sizes 32 --meta-steps 600 {META}",
-            "cavia": f"--hidden-sizes 32 --meta-steps 600 {META}",
+        keeps_count=True,
+        learners={
+            "pooled": f"--hidden-sizes 32 {POOLED_TRAINING}",
+            "maml": f"--hidden-sizes 32 {META} --num-inner-steps 2 --inner-lr 0.1",
+            "fomaml": f"--hidden-sizes 32 {META} --num-inner-steps 2 --inner-lr 0.1",
+            "anil": f"--hidden-sizes 32 {META} --num-inner-steps 2 --inner-lr 0.1",
+            "reptile": "--hidden-sizes 32 --meta-steps 500 --meta-batch-size 16 --num-inner-steps 3 "
+            "--inner-lr 0.05",
+            "metasgd": f"--hidden-sizes 32 {META} --num-inner-steps 2 --inner-lr 0.1",
+            "protonet": f"--hidden-sizes 32 {META}",
+            "cavia": f"--hidden-sizes 32 {META} --num-inner-steps 2",
+        },
+    ),
+    Seen(
+        "last-rounds",
+        keeps_count=False,
+        learners={
+            "pooled": f"--hidden-sizes 64 {POOLED_TRAINING}",
+            "maml": f"--hidden-sizes 64 {META} --num-inner-steps 3 --inner-lr 0.2",
+            "metasgd": f"--hidden-sizes 64 {META} --num-inner-steps 3 --inner-lr 0.2",
         },
     ),
 )

@@ -84,6 +84,14 @@ class History:
             fields[f"after_{name}"] = np.concatenate((*told, sure), axis=1)
         return fields
 
+    def situations(self) -> dict[str, NDArray[np.float64]]:
+        """Which situation the game is in, without any count: ones and zeros `(players, ways)`."""
+        numbers = self._situations()
+        return {
+            f"in_{name}": (numbers[name][:, None] == np.arange(SITUATIONS[name])).astype(np.float64)
+            for name in ("both", "two_rounds_turned")
+        }
+
     def _situations(self) -> dict[str, Moves]:
         """Which of its ways each situation is in `(players,)`; UNKNOWN where a move of it is."""
         own, opponent = self._own.T[::-1], self._opponent.T[::-1]  # [0] is the newest

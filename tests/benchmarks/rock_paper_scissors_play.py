@@ -88,8 +88,8 @@ def play_of(rounds: Rounds, keeps_count: bool = True) -> Play:
     next_turn, turned_from = np.empty((2, players, count), np.int64)
     for done in range(count):
         turned_from[:, done] = np.maximum(last_move, 0)
-        counted = history.expectations(turned_from[:, done]) if keeps_count else {}
-        columns.append(_last_rounds(rounds, done, last_move) | counted)
+        known = history.expectations(turned_from[:, done]) if keeps_count else history.situations()
+        columns.append(_last_rounds(rounds, done, last_move) | known)
         own, opponent = rounds.own[:, done], rounds.opponent[:, done]
         next_turn[:, done] = turn(own, turned_from[:, done])
         history.add(own, opponent, last_move)

@@ -69,12 +69,13 @@ def folder(table, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("round_changed", [0, 1, 7, 29])
-def test_an_observation_knows_nothing_of_the_round_that_it_should_tell(round_changed):
+@pytest.mark.parametrize("keeps_count", [True, False])
+def test_an_observation_knows_nothing_of_the_round_that_it_should_tell(round_changed, keeps_count):
     rounds = some_rounds()
-    before = play_of(rounds).observations
+    before = play_of(rounds, keeps_count).observations
     for side in ("own", "opponent", "took_sec"):
         getattr(rounds, side)[:, round_changed] = (getattr(rounds, side)[:, round_changed] + 1) % 3
-    after = play_of(rounds).observations
+    after = play_of(rounds, keeps_count).observations
     np.testing.assert_array_equal(before[:, : round_changed + 1], after[:, : round_changed + 1])
     if round_changed < 29:
         assert (before[:, round_changed + 1] != after[:, round_changed + 1]).any()
@@ -114,6 +115,15 @@ def test_what_always_followed_is_expected():
     assert own_next[30:].max(1).min() > 0.8
 
 
+def test_an_opponent_that_keeps_no_count_forgets_all_but_the_last_rounds():
+    rounds = some_rounds()
+    before = play_of(rounds, keeps_count=False).observations
+    rounds.own[:, :5] = (rounds.own[:, :5] + 1) % 3
+    after = play_of(rounds, keeps_count=False).observations
+    assert (before[:, 5] != after[:, 5]).any()
+    np.testing.assert_array_equal(before[:, 15:], after[:, 15:])
+
+
 @pytest.mark.parametrize("split", [0, 1, 2])
 def test_a_player_is_in_one_part_of_a_split_only(split):
     parts = split_players(409, split)
@@ -151,6 +161,11 @@ def test_a_session_holds_the_moves_of_its_player_and_weighs_the_missing_ones_not
 def test_a_round_that_was_not_recorded_is_a_round_without_a_label(folder):
     (file,) = folder.rglob("7.session")
     assert read_session(file).examples.weights[3] == 0
+
+
+def test_two_splits_do_not_mix_in_one_folder(folder, table):
+    with pytest.raises(FileExistsError):
+        convert(table, folder, split=2)
 
 
 def test_training_reads_a_round_as_a_second(folder):
