@@ -29,7 +29,7 @@ from pytrain.dataset import read_players, split_by_player
 from pytrain.models import Normalisation
 from pytrain.tasks import Cuts, TaskSampler
 from pytrain.validation import Validation
-from tests.benchmarks.report import BenchSettings, CannotRun, Progress, Result
+from tests.benchmarks.report import BenchSettings, Progress, Result
 
 NAME = "recording"
 TIMED = True
@@ -84,7 +84,8 @@ def measure(rows: int, players: int, progress: Progress) -> Measured:
         command = [sys.executable, "-m", "tests.benchmarks.large_recording", "--train-on", folder]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise CannotRun(f"training on {rows:,} rows failed: {done.stderr.strip().splitlines()[-1]}")
+            last_line = (done.stderr.strip().splitlines() or ["killed, perhaps for want of memory"])[-1]
+            raise RuntimeError(f"training on {rows:,} rows ended with {done.returncode}: {last_line}")
         return Measured(**json.loads(done.stdout))
 
 
