@@ -22,7 +22,8 @@ from pytrain.networks import CONTEXT, Params
 from pytrain.progress import Progress, ProgressCallback, silent
 from pytrain.tasks import Batch, newest_known, spread_between
 
-INNER_LRS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
+INNER_LRS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
+FURTHER = 2.0  # an end of the list that is best makes one more step size worth a try, so much beyond it
 STEP_COUNTS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100)
 SUPPORT_SIZES = (128, 256, 512, 1024)
 SEARCH_PLAYERS = 24  # of a vector: enough to tell settings apart; what is reported is measured on all
@@ -106,7 +107,7 @@ class Validation:
         inner_lrs = _inner_lrs(model)
         larger = [size for size in SUPPORT_SIZES if size > FIRST_SUPPORT_SIZE]
         smaller = [size for size in reversed(SUPPORT_SIZES) if size < FIRST_SUPPORT_SIZE]
-        total = len(inner_lrs) + 3 * len(larger)
+        total = len(inner_lrs) + 1 + 3 * len(larger)
         without = Adaptation(inner_lrs[0], 0, 0, self._score(model, params, self._search), math.nan, 0.0)
         tried: list[Adaptation] = []
         done = 0
@@ -124,6 +125,13 @@ class Validation:
             raise PytrainError(
                 "adaptation diverges at every step size: train for longer, or with another --seed"
             )
+        best_lr = min(tried, key=_score).inner_lr
+        if len(inner_lrs) > 1 and best_lr == inner_lrs[0]:
+            inner_lrs = (best_lr * FURTHER, *inner_lrs)
+            try_all(inner_lrs[:1], FIRST_SUPPORT_SIZE)
+        elif len(inner_lrs) > 1 and best_lr == inner_lrs[-1]:
+            inner_lrs = (*inner_lrs, best_lr / FURTHER)
+            try_all(inner_lrs[-1:], FIRST_SUPPORT_SIZE)
         best = inner_lrs.index(min(tried, key=_score).inner_lr)
         for sizes in (larger, smaller):
             for size in sizes:
