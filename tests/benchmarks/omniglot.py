@@ -1,6 +1,6 @@
 """Omniglot without convolutions, beside the figures of MAML's paper (Finn et al. 2017, table 1).
 
-    python -m tests.benchmarks omniglot/maml-mlp     # both of the goals; half an hour each on one free core
+    python -m tests.benchmarks omniglot/maml-mlp     # the two goals; about 25 minutes each on one core
     python -m tests.benchmarks omniglot              # and Reptile and ProtoNet beside them
 
 An MLP 256-128-64-64 with LayerNorm and ReLU on images of 28 x 28. Trained on background characters, with the
