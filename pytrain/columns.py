@@ -23,7 +23,7 @@ from torch import Tensor
 
 from pytrain.errors import PytrainError
 
-MOST_RESIDENT_BYTES = 1 << 30  # of files that are mapped; smaller recordings stay in memory as a whole
+MOST_RESIDENT_BYTES = 3 << 29  # of files that are mapped; smaller recordings stay in memory as a whole
 ROWS_AT_ONCE = 512  # read at random; the kernel maps 64 KiB to 2 MiB around each
 
 _PROCESS_PAGES = Path("/proc/self/statm")  # Linux; elsewhere the system alone decides what stays in memory

@@ -108,11 +108,8 @@ class Players:
         """
         count, mean, squares = 0, torch.zeros(()).double(), torch.zeros(()).double()
         width = getattr(self.history, column).shape[1]
-        for examples in self._blocks(max(1, NUMBERS_AT_ONCE // width)):
-            if column == "observations":
-                block = self.history.observed(examples, window=1).double()
-            else:
-                block = self.history.labels(examples)[0].double()
+        for first, end in self._blocks(max(1, NUMBERS_AT_ONCE // width)):
+            block = self.history.in_a_row(column, first, end).double()
             block_mean = block.mean(0)
             away = block_mean - mean
             share = len(block) / (count + len(block))
@@ -123,11 +120,11 @@ class Players:
         constant = deviation < 1e-6 * (1 + mean.abs())
         return mean.float(), torch.where(constant, 1.0, deviation).float()
 
-    def _blocks(self, size: int) -> Iterator[Tensor]:
-        """All examples, up to `size` at a time."""
+    def _blocks(self, size: int) -> Iterator[tuple[int, int]]:
+        """All examples as ranges [first, end) of up to `size`."""
         for first, end in self._stretches():
             for start in range(first, end, size):
-                yield torch.arange(start, min(start + size, end))
+                yield start, min(start + size, end)
 
     def _stretches(self) -> list[tuple[int, int]]:
         """Where their examples are in the history; those of neighbours are one stretch."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -54,6 +54,15 @@ class History:
         return self.pages.take(self.observations, windows.flatten()).view(
             len(examples), window * self.observations.shape[1]
         )
+
+    def in_a_row(self, column: Literal["observations", "targets"], first: int, end: int) -> Tensor:
+        """The examples in [first, end), read from the disk in one go `(end - first, columns)`."""
+        self.pages.limit()
+        if column == "targets":
+            return self.targets[first:end]
+        rows = self.rows[first:end]
+        start = int(rows[0])
+        return self.observations[start : int(rows[-1]) + 1][rows - start]
 
     def labels(self, examples: Tensor) -> tuple[Tensor, Tensor]:
         """Targets `(n, target_columns)` and weights `(n,)` of `examples (n,)`."""
