@@ -132,7 +132,7 @@ def _rates(
         return {name: inner_lr * rate for name, rate in model.rates.items()}
     rates: dict[str, float | Tensor] = {}
     for name, rate in model.rates.items():
-        # Steps beyond those that were trained go on with the last one's rate.
+        # The last is for all steps beyond those that were trained.
         at = torch.as_tensor(step, device=rate.device).clamp(max=len(rate) - 1)
         rates[name] = inner_lr * rate.index_select(0, at.reshape(1)).reshape(())
     return rates

@@ -233,7 +233,7 @@ def test_the_inner_loop_takes_the_steps_of_a_plain_loop(optimiser, case):
                 assert (adapted[name][task] - value).abs().max() < 1e-10, name
 
 
-def test_steps_beyond_those_that_were_trained_go_on_with_the_last_rate():
+def test_steps_beyond_those_that_were_trained_have_the_geometric_mean_of_their_rates():
     learner = make_learner("maml", CASES["tanh"], "per-step")
     support = make_batch("vector", SUPPORT, 1)
     meta_params = make_meta_params(learner)
@@ -241,6 +241,7 @@ def test_steps_beyond_those_that_were_trained_go_on_with_the_last_rate():
     more = STEPS + 2
     adapted = adapt(model, for_each_task(init_params, TASKS), repeat(support, more), INNER_LR)
     params, rates = parts(meta_params)
+    rates = {name: torch.cat([rate, rate.log().mean().exp().reshape(1)]) for name, rate in rates.items()}
     *_, expected = plain.adapted(model, require_grad(params), [support] * more, 0, INNER_LR, rates=rates)
     for name, value in expected.items():
         assert (adapted[name][0] - value).abs().max() < 1e-10, name
