@@ -49,7 +49,7 @@ REPTILE = MetaTraining(
     num_inner_steps=5,
     inner_batch_size=10,
     meta_batch_size=5,
-    meta_steps=10_000,
+    meta_steps=20_000,
     meta_step_size=1.0,
 )
 
@@ -68,7 +68,7 @@ class Recipe:
     """What of the training is not as in the paper."""
     hidden_sizes: tuple[int, ...] = (40, 40)
     activation: Activation = "relu"
-    quick_steps: int = 4000
+    quick_steps: int = 3000
 
 
 RECIPES = (
