@@ -24,11 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from adaptive_agents.brain import Brain
 from pytrain.evaluate import EvaluateSettings, Evaluation, evaluate
-from pytrain.intervals import mean_with_interval
+from pytrain.intervals import ratio_with_interval
 from tests.benchmarks.report import BenchSettings, CannotRun, Progress, Result, data_folder
 from tests.benchmarks.rock_paper_scissors_sessions import convert
 
@@ -209,14 +208,17 @@ def _results(
 
 
 def _difference(evaluations: Sequence[Evaluation], name: str, peer: str, at: int) -> str:
-    """How much more accurate than the peer, over people; who is in several splits is one of them."""
+    """How much more accurate than the peer over all splits, with an interval over people.
+
+    A person who is tested on in several splits is drawn with all of them.
+    """
     gains: dict[str, list[float]] = {}
     for evaluation in evaluations:
         own, other = (np.array(evaluation.methods[one].error_per_player)[:, at] for one in (name, peer))
         for player, gain in zip(evaluation.player_ids, other - own, strict=True):
             gains.setdefault(player, []).append(float(gain))
-    per_person: NDArray[np.float64] = np.array([np.mean(each) for each in gains.values()])
-    return f"paired difference {mean_with_interval(per_person):+.4f}"
+    gained, splits = [sum(each) for each in gains.values()], [float(len(each)) for each in gains.values()]
+    return f"paired difference {ratio_with_interval(gained, splits):+.4f}"
 
 
 def main() -> None:
