@@ -62,7 +62,7 @@ class History:
             return self.targets[first:end]
         rows = self.rows[first:end]
         start = int(rows[0])
-        return self.observations[start : int(rows[-1]) + 1][rows - start]
+        return self.observations[start : int(rows[-1]) + 1].index_select(0, rows - start)
 
     def labels(self, examples: Tensor) -> tuple[Tensor, Tensor]:
         """Targets `(n, target_columns)` and weights `(n,)` of `examples (n,)`."""
