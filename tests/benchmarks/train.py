@@ -40,7 +40,7 @@ SETTINGS = MetaTraining(
     inner_batch_size=10,
     query_size=10,
     meta_batch_size=100,
-    meta_lr=1e-3,
+    meta_lr=1e-4,  # small: what is timed should not diverge on the way
     meta_step_size=1.0,
 )
 WARM_UP = 20  # meta steps of ours before the first round
