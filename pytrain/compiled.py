@@ -6,13 +6,17 @@ same inner loop. It takes seconds to a minute, and pays for itself in long train
 
 from __future__ import annotations
 
+import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils import cpp_extension
 
 from pytrain.networks import Params
 from pytrain.settings import Compile
@@ -55,6 +59,8 @@ class Compiled:
         with torch.no_grad():
             if self._run is None:
                 self._run = self._compile(meta_params, tasks, step_weights, values)
+                with _quoted_library_path():
+                    self._run(*values)  # compiles
             *gradients, loss = self._run(*values)
         return dict(zip(meta_params, gradients, strict=True)), loss
 
@@ -77,6 +83,13 @@ class Compiled:
         graph: Any = make_fx(plain, decomposition_table=APART)(*examples)
         compiled: Callable[..., Sequence[Tensor]] = torch.compile(graph, dynamic=False)
         return compiled
+
+
+@contextmanager
+def _quoted_library_path() -> Iterator[None]:
+    """torch quotes the folders of its headers for the C++ compiler, but not the one of its libraries."""
+    with patch.object(cpp_extension, "TORCH_LIB_PATH", shlex.quote(cpp_extension.TORCH_LIB_PATH)):
+        yield
 
 
 def _columns(tasks: Tasks) -> list[Tensor]:

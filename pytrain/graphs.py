@@ -32,6 +32,9 @@ from pytrain.tasks import Batch
 DOMAIN = "adaptive_agents"
 SHARED, RATE, MEMORY = "shared.", "rate.", "memory."
 EXAMPLES = ("observations", "targets", "weights")
+PROFILES, ROWS = 211, 223
+"""Sizes of what is traced. Tracing takes free axes that happen to be as long as a layer for that layer's, and
+freezes them; so they are sizes that no layer has."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def policy(model: Model, params: Params) -> onnx.ModelProto:
     The parameters are initializers as well as inputs: the graph runs as it is, and takes a player's when
     given.
     """
-    observations = torch.zeros(3, _observation_size(model))
+    observations = torch.zeros(ROWS, _observation_size(model))
     trace = _trace(
         lambda observations, *values: model.predict(dict(zip(params, values, strict=True)), observations),
         {"observations": observations} | params,
@@ -79,7 +82,7 @@ def policy(model: Model, params: Params) -> onnx.ModelProto:
 
 def policy_batched(model: Model, params: Params) -> onnx.ModelProto:
     """`observations (profiles, agents, obs_dim)`, parameters `(profiles, *shape)` -> predictions likewise."""
-    observations = torch.zeros(2, 3, _observation_size(model))
+    observations = torch.zeros(PROFILES, ROWS, _observation_size(model))
     return _trace(
         lambda observations, *values: model.predict(dict(zip(params, values, strict=True)), observations),
         {"observations": observations} | _one_set_each(params),
@@ -172,8 +175,8 @@ def _trace_prepared(model: Model) -> Trace:
     return _trace(
         prepared,
         {
-            "observations": torch.zeros(2, 3, _observation_size(model)),
-            "targets": torch.zeros(2, 3, _target_columns(model)),
+            "observations": torch.zeros(PROFILES, ROWS, _observation_size(model)),
+            "targets": torch.zeros(PROFILES, ROWS, _target_columns(model)),
         },
         {"observations": ("profiles", "support"), "targets": ("profiles", "support")},
         ["ready_observations", "ready_targets"],
@@ -278,8 +281,8 @@ class _AsModule(torch.nn.Module):
 
 
 def _one_set_each(params: Params) -> Params:
-    """Example parameters with a leading axis (of 2, which the exporter does not take for a constant)."""
-    return {name: value.clone() for name, value in for_each_task(params, 2).items()}
+    """Example parameters with a leading axis."""
+    return {name: value.clone() for name, value in for_each_task(params, PROFILES).items()}
 
 
 def _named(prefix: str, params: Params) -> Params:
@@ -292,9 +295,9 @@ def _constants(model: Model) -> Params:
 
 
 def _prepared_support(model: Model) -> dict[str, Tensor]:
-    observations = torch.zeros(2, 3, _observation_size(model))
-    targets = torch.zeros(2, 3, model.target.size)
-    return {"observations": observations, "targets": targets, "weights": torch.ones(2, 3)}
+    observations = torch.zeros(PROFILES, ROWS, _observation_size(model))
+    targets = torch.zeros(PROFILES, ROWS, model.target.size)
+    return {"observations": observations, "targets": targets, "weights": torch.ones(PROFILES, ROWS)}
 
 
 def _observation_size(model: Model) -> int:

@@ -21,7 +21,7 @@ from pytrain.networks import PRIOR_STRENGTH, PROTOTYPES, Params
 from pytrain.tasks import Batch
 
 SQUARES_DECAY = 0.999  # Adam's beta2
-SMALLEST_ROOT = 1e-8  # Adam's epsilon
+SMALLEST_ROOT = 1e-7  # Adam's epsilon; the usual 1e-8 is a zero to torch's exporter, which leaves it out
 
 
 class InnerStep(NamedTuple):

@@ -171,6 +171,8 @@ def _adaptation_curves(figures: Figures) -> str:
 def _prediction_table(prediction: Figures, unseen: Figures, after: float) -> str:
     rows = []
     for name, label in METHOD_NAMES.items():
+        if name not in prediction["methods"]:
+            continue
         cells = []
         for figures in (prediction, unseen):
             error = estimate(figures["methods"][name]["error"])

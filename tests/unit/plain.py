@@ -93,7 +93,7 @@ def adapted(
         for name, gradient in zip(moving, gradients, strict=True):
             if model.optimiser == "adam":
                 squares[name] = 0.999 * squares[name] + 0.001 * gradient**2
-                gradient = gradient / ((squares[name] / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8)
+                gradient = gradient / ((squares[name] / (1 - 0.999 ** (step + 1))).sqrt() + 1e-7)
             rate = 1 if rates is None else rates[name]
             if model.rates_per_step:
                 rate = rate[min(step, len(rate) - 1)]
