@@ -102,7 +102,7 @@ def run(settings: BenchSettings, progress: Progress) -> Iterator[Result]:
             yield from _results(case, rates, rounds)
             if case.compiled:
                 compile_sec[case.algorithm] = rates.first_step_sec
-    if compile_sec:
+    if len(compile_sec) == sum(case.compiled for case in CASES):
         each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in compile_sec.items())
         yield Result(
             "train/compile-seconds", max(compile_sec.values()), "s", note=f"the first meta step: {each}"
