@@ -60,7 +60,8 @@ DEFAULTS: dict[Algorithm, MetaTraining] = {
     "pooled": MetaTraining(meta_steps=6000, meta_lr=3e-3),
     "scratch": MetaTraining(meta_steps=0),
 }
-"""Chosen on meta-validation players of the demo game, at about the same time of training for each."""
+"""Those of maml, fomaml, reptile and pooled were chosen on meta-validation players of the demo game, at about
+the same time of training for each; anil, metasgd, cavia and protonet start from maml's."""
 
 
 def _own(name: str, metavar: str) -> Any:
