@@ -83,7 +83,6 @@ class TaskSampler:
 
     def __init__(self, players: Players, cuts: Cuts, seed: int) -> None:
         self._players = players
-        self._cuts = cuts
         self._random = torch.Generator().manual_seed(seed)
         rate = players.spec.tick_rate_hz
         ticks = [round(sec * rate) for sec in (cuts.earliest_sec, cuts.latest_sec, cuts.query_window_sec)]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ class Session:
     """Whether the file ends in a cut or damaged chunk; `examples` holds everything before it."""
 
 
-class _Closing:
+class _Closing(ABC):
     """What is closed at the end of its `with` block."""
 
     def __enter__(self) -> Self:
@@ -78,8 +79,9 @@ class _Closing:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
-        raise NotImplementedError
+        """Closes it."""
 
 
 class SessionWriter(_Closing):
