@@ -224,7 +224,7 @@ def settle(folder: Path = ENGINE_FOLDER) -> None:
 
 def _settle(root: Path, folder: Path) -> None:
     programs = [name for name in _PROGRAMS if (root / "usr" / "bin" / name).is_file()]
-    debian.point_at_own_libraries(root, programs)
+    debian.point_at_own_libraries(root, programs, copied=TEMPLATES)
     (root / "unpacked_for").write_text(str(folder), encoding="utf-8")
 
 
