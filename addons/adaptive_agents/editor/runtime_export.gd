@@ -11,6 +11,10 @@ const PythonRuntime := preload("python_runtime.gd")
 
 const ADDON := "res://addons/adaptive_agents/"
 const EXTENSION := ADDON + "adaptive_agents.gdextension"
+const EXTENSION_LIST := "res://.godot/extension_list.cfg"
+const SELECTED: Array[EditorExportPreset.ExportFilter] = [
+	EditorExportPreset.EXPORT_SELECTED_SCENES, EditorExportPreset.EXPORT_SELECTED_RESOURCES
+]
 const STOP := "res://.godot/adaptive_agents/this export was stopped, see the message above"
 const CATEGORY := "Adaptive Agents"
 ## What a game needs of the addon inside its .pck; the rest is for the editor.
@@ -58,6 +62,12 @@ func _export_begin(features: PackedStringArray, _is_debug: bool, path: String, _
 	_is_stopped = false
 	if path.get_extension() == "pck":
 		return  # data alone, for a game that was exported before
+	if _is_named_in(get_export_preset().get_exclude_filter()):
+		_tell(
+			EditorExportPlatform.EXPORT_MESSAGE_INFO,
+			"Left out, as the preset's exclude filter wants it."
+		)
+		return
 	var platform := _find_platform(features)
 	var problem := _find_problem(platform, features)
 	if problem.is_empty():
@@ -68,9 +78,15 @@ func _export_begin(features: PackedStringArray, _is_debug: bool, path: String, _
 
 
 func _export_file(path: String, _type: String, _features: PackedStringArray) -> void:
-	if not path.begins_with(ADDON):
-		return
-	if path.get_extension() not in IN_THE_GAME or (path == EXTENSION and _adds_extension):
+	if _adds_extension and path.get_extension() == "gdextension" and path != EXTENSION:
+		# The engine writes a list of its own then, and that one names only what was not left out.
+		_stop(
+			(
+				"This preset takes '%s' along, but not '%s'. Add *.gdextension to its include filter."
+				% [path, EXTENSION]
+			)
+		)
+	if path.begins_with(ADDON) and path.get_extension() not in IN_THE_GAME:
 		skip()
 
 
@@ -109,9 +125,7 @@ func _find_problem(platform: String, features: PackedStringArray) -> String:
 			% [_describe(features), ", ".join(PLATFORMS.keys())]
 		)
 	var copies: PackedStringArray = []
-	for line: String in FileAccess.get_file_as_string("res://.godot/extension_list.cfg").split(
-		"\n"
-	):
+	for line: String in FileAccess.get_file_as_string(EXTENSION_LIST).split("\n"):
 		if line.get_file() == EXTENSION.get_file() and FileAccess.file_exists(line):
 			copies.append(line)
 	if copies.size() > 1:
@@ -148,15 +162,22 @@ func _get_library(platform: String) -> String:
 ## script that names one of our classes can be read.
 func _add_extension(platform: String) -> void:
 	var preset := get_export_preset()
-	if preset == null:
-		return
 	_adds_extension = (
-		preset.get_export_filter()
-		in [EditorExportPreset.EXPORT_SELECTED_SCENES, EditorExportPreset.EXPORT_SELECTED_RESOURCES]
+		preset.get_export_filter() in SELECTED and not _is_named_in(preset.get_include_filter())
 	)
 	if _adds_extension:
 		add_file(EXTENSION, FileAccess.get_file_as_bytes(EXTENSION), false)
+		add_file(EXTENSION_LIST, (EXTENSION + "\n").to_utf8_buffer(), false)
 		add_shared_object(ProjectSettings.globalize_path(_get_library(platform)), [], "")
+
+
+## Whether one of a preset's filters names our extension: "*.gdextension, addons/*".
+func _is_named_in(filter: String) -> bool:
+	for pattern: String in filter.split(",", false):
+		for name: String in [EXTENSION, EXTENSION.trim_prefix("res://"), EXTENSION.get_file()]:
+			if name.matchn(pattern.strip_edges()):
+				return true
+	return false
 
 
 ## Returns what is wrong, or an empty string.
