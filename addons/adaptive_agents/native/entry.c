@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "idle.h"
+#include "classes.h"
 
 #ifdef _WIN32
 #include <windows.h>
@@ -50,7 +50,6 @@ typedef struct {
 	int module_path_count;
 } Home;
 
-static GDExtensionInterfacePrintErrorWithMessage print_error;
 static char message[PATH_SIZE * 2];
 
 static const char *const WHAT_TO_DO = "Run addons/adaptive_agents/native/build.py with the Python that has the addon's packages (README, step 1; in "
@@ -60,7 +59,7 @@ static const char *const WHAT_TO_DO = "Run addons/adaptive_agents/native/build.p
 static const char *const START =
 		"try:\n"
 		"    from adaptive_agents.godot import start\n"
-		"    start.start(get_proc_address, library, initialization)\n"
+		"    start.start(host)\n"
 		"    failure = ''\n"
 		"except Exception:\n"
 		"    import traceback\n"
@@ -74,7 +73,7 @@ static void no_level(void *userdata, GDExtensionInitializationLevel level) {
 static void report(const char *reason) {
 	static char text[PATH_SIZE * 3];
 	snprintf(text, sizeof text, "Adaptive Agents is switched off and its agents stay idle: %s\n%s", reason, WHAT_TO_DO);
-	print_error("Adaptive Agents could not start Python.", text, "adaptive_agents_entry", "addons/adaptive_agents/native/entry.c", __LINE__, 1);
+	print_error_with_message("Adaptive Agents could not start Python.", text, "adaptive_agents_entry", "addons/adaptive_agents/native/entry.c", __LINE__, 1);
 }
 
 static int file_exists(const char *path) {
@@ -180,16 +179,12 @@ static const char *start_interpreter(const Home *home) {
 	return NULL;
 }
 
-static const char *hand_over(void *get_proc_address, void *library, void *initialization) {
+static const char *hand_over(aa_host *host) {
 	PyGILState_STATE state = python_PyGILState_Ensure();
 	PyObject *names = python_PyModule_GetDict(python_PyImport_AddModule("__main__"));
-	void *values[] = { get_proc_address, library, initialization };
-	const char *keys[] = { "get_proc_address", "library", "initialization" };
-	for (int i = 0; i < 3; ++i) {
-		PyObject *number = python_PyLong_FromVoidPtr(values[i]);
-		python_PyDict_SetItemString(names, keys[i], number);
-		python_Py_DecRef(number);
-	}
+	PyObject *number = python_PyLong_FromVoidPtr(host);
+	python_PyDict_SetItemString(names, "host", number);
+	python_Py_DecRef(number);
 	PyObject *result = python_PyRun_String(START, Py_file_input, names, names);
 	PyObject *failure = result ? python_PyDict_GetItemString(names, "failure") : NULL;
 	const char *text = failure ? python_PyUnicode_AsUTF8(failure) : "the start-up code did not run.";
@@ -200,11 +195,18 @@ static const char *hand_over(void *get_proc_address, void *library, void *initia
 	return message[0] ? message : NULL;
 }
 
+static int join(aa_host *host) {
+	const char *failure = hand_over(host);
+	if (failure)
+		report(failure);
+	return !failure;
+}
+
 EXPORT GDExtensionBool adaptive_agents_entry(GDExtensionInterfaceGetProcAddress get_proc_address, GDExtensionClassLibraryPtr library,
 		GDExtensionInitialization *initialization) {
 	static Home home;
 	char folder[PATH_SIZE];
-	print_error = (GDExtensionInterfacePrintErrorWithMessage)get_proc_address("print_error_with_message");
+	print_error_with_message = (GDExtensionInterfacePrintErrorWithMessage)get_proc_address("print_error_with_message");
 	initialization->minimum_initialization_level = GDEXTENSION_INITIALIZATION_SCENE;
 	initialization->userdata = NULL;
 	initialization->initialize = no_level;
@@ -215,12 +217,9 @@ EXPORT GDExtensionBool adaptive_agents_entry(GDExtensionInterfaceGetProcAddress 
 		failure = load_python(home.libpython);
 	if (!failure && !python_Py_IsInitialized())
 		failure = start_interpreter(&home);
-	if (!failure)
-		failure = hand_over((void *)get_proc_address, library, initialization);
-	if (failure) {
+	if (failure)
 		report(failure);
-		idle_start(get_proc_address, library, initialization);
-	}
+	aa_start(get_proc_address, library, initialization, failure ? NULL : join);
 	/* Success either way: a refusal would make the engine print more errors and, in the editor, try again and again. */
 	return 1;
 }
