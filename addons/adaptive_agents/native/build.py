@@ -1,13 +1,15 @@
-"""Builds the native part of the addon for this machine: `python build.py [--godot PATH]`.
+"""Builds the native part of the addon for this machine: `python build.py`.
 
 Three files end up in `addons/adaptive_agents/bin/`:
 
-- `libadaptive_agents.<platform>.so`, the library that the engine loads (entry.c, idle.c);
+- `libadaptive_agents.<platform>.so`, the library that the engine loads (LIBRARY_SOURCES below);
 - `_adaptive_agents.<abi>.so`, the module through which Python and the engine call each other (bridge.c, made
-  by cffi from the declarations that this very engine gives out);
+  by cffi from the engine's declarations, gdextension_interface.h);
 - `python_home.cfg`, where the library finds the Python that ran this script, with all it has installed.
 
-Nothing is done when nothing changed. Needs cffi, a C compiler, Python's headers and a shared libpython.
+Nothing is done when nothing changed. No engine is needed: the declarations are those of Godot 4.4, the oldest
+that is supported, and what is newer is looked up by name at run time. Needs cffi, a C compiler, Python's headers
+and a shared libpython.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ ADDON = NATIVE.parent
 BIN = ADDON / "bin"
 MODULE = "_adaptive_agents"
 LIBRARY = "libadaptive_agents.linux.x86_64.so"
+LIBRARY_SOURCES = ("entry.c", "home.c", "interpreter.c", "idle.c")
+INTERFACE = NATIVE / "gdextension_interface.h"
 PYTHON = ADDON / "python"
 PACKAGES = ("cffi", "msgpack", "numpy", "onnxruntime")
 """What the game's Python needs beside itself."""
@@ -85,32 +89,30 @@ def python_home() -> str:
     )
     lines = [
         "# Written by native/build.py: the Python that the game runs on.",
+        f"version={addon_version()}",
+        f"python={sys.version_info.major}.{sys.version_info.minor}",
         f"libpython={find_libpython()}",
     ]
     lines += [f"home={sys.base_prefix}", *(f"path={path}" for path in paths)]
     return "\n".join(lines) + "\n"
 
 
-def dump_interface(godot: Path, folder: Path) -> Path:
-    """The engine's own `gdextension_interface.h`, written into `folder`."""
-    header = folder / "gdextension_interface.h"
-    subprocess.run(
-        [godot, "--headless", "--dump-gdextension-interface"],
-        cwd=folder, capture_output=True, check=False, timeout=120,
-    )  # fmt: skip
-    if not header.is_file():
-        raise BuildError(
-            f"'{godot} --headless --dump-gdextension-interface' wrote no header: is this Godot 4.4 or newer?"
-        )
-    return header
+def addon_version() -> str:
+    """The version that plugin.cfg names; library and runtime must have the same."""
+    found = re.search(r'^version="(.+)"$', (ADDON / "plugin.cfg").read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None:
+        raise BuildError(f"'{ADDON / 'plugin.cfg'}' names no version")
+    return found.group(1)
 
 
-def declarations(header: Path, compiler: list[str]) -> str:
+def declarations(compiler: list[str]) -> str:
     """The engine's interface in the C that cffi reads.
 
     No includes, no comments, and no character typedefs, which cffi knows.
     """
-    text = re.sub(r"#include.*|typedef uint(32|16)_t char(32|16)_t;|#pragma once", "", header.read_text())
+    text = re.sub(
+        r"#include.*|typedef uint(32|16)_t char(32|16)_t;|#pragma once", "", INTERFACE.read_text("utf-8")
+    )
     preprocess = [*compiler, "-E", "-P", "-x", "c", "-"]
     text = subprocess.run(preprocess, input=text, capture_output=True, text=True, check=True).stdout
     # C writes `()` for "any arguments"; in this interface it means none.
@@ -146,8 +148,8 @@ def idle_classes(folder: Path) -> None:
 
 
 def compile_shared(sources: list[Path], target: Path, compiler: list[str], *options: str) -> None:
-    """Compiles a shared library; its headers lie beside the first source."""
-    include = [f"-I{sources[0].parent}", f"-I{sysconfig.get_path('include')}"]
+    """Compiles a shared library; what was generated for it lies beside the target."""
+    include = [f"-I{target.parent}", f"-I{NATIVE}", f"-I{sysconfig.get_path('include')}"]
     command = [
         *compiler,
         "-O2",
@@ -166,23 +168,23 @@ def compile_shared(sources: list[Path], target: Path, compiler: list[str], *opti
         raise BuildError(f"compiling {target.name} failed:\n{result.stderr}")
 
 
-def stamp(godot: Path, home: str) -> str:
+def stamp(home: str) -> str:
     """What the built files depend on."""
     cffi_version = importlib.metadata.version("cffi")
     digest = hashlib.sha256(home.encode())
-    digest.update(f"{godot.resolve()} {godot.stat().st_mtime_ns} {sys.version} {cffi_version}".encode())
+    digest.update(f"{sys.version} {cffi_version}".encode())
     declarations_of_classes = (PYTHON / "adaptive_agents").glob("[gn]*/*.py")  # godot/ and nodes/
     for source in sorted([*NATIVE.glob("*.[chp]*"), *declarations_of_classes]):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
 
-def build(godot: Path) -> bool:
+def build() -> bool:
     """Builds what is out of date. True where something was built."""
     home = python_home()
     module = BIN / (MODULE + sysconfig.get_config_var("EXT_SUFFIX"))
     stamp_file = BIN / "build_stamp"
-    current = stamp(godot, home)
+    current = stamp(home)
     built = (BIN / LIBRARY, module, BIN / "python_home.cfg")
     if all(path.is_file() for path in built) and stamp_file.is_file() and stamp_file.read_text() == current:
         return False
@@ -192,15 +194,12 @@ def build(godot: Path) -> bool:
     BIN.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BIN, prefix=".build-") as temporary:
         folder = Path(temporary)
-        interface = declarations(dump_interface(godot, folder), compiler)
-        bridge_source(folder, interface)
+        bridge_source(folder, declarations(compiler))
         compile_shared([folder / f"{MODULE}.c"], folder / module.name, compiler)
         idle_classes(folder)
-        for name in ("entry.c", "idle.c", "idle.h"):
-            shutil.copy(NATIVE / name, folder)
-        compile_shared(
-            [folder / "entry.c", folder / "idle.c"], folder / LIBRARY, compiler, "-fvisibility=hidden"
-        )
+        sources = [NATIVE / name for name in LIBRARY_SOURCES]
+        version = f'-DADDON_VERSION="{addon_version()}"'
+        compile_shared(sources, folder / LIBRARY, compiler, "-fvisibility=hidden", version)
         # A running engine keeps the file it opened: replace, never overwrite.
         for name in (LIBRARY, module.name):
             (folder / name).replace(BIN / name)
@@ -213,17 +212,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--godot", type=Path, default=os.environ.get("GODOT"), help="the engine (default: $GODOT)"
-    )
-    godot: Path | None = parser.parse_args().godot
+    parser.parse_args()
     try:
         check_packages()
-        if godot is None:
-            raise BuildError("no engine is named: give the Godot that runs your game with --godot or $GODOT")
-        if not Path(godot).is_file():
-            raise BuildError(f"there is no engine '{godot}': give the Godot that runs your game with --godot")
-        print("built" if build(Path(godot).absolute()) else "up to date", BIN)
+        print("built" if build() else "up to date", BIN)
     except BuildError as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 2
