@@ -168,12 +168,7 @@ def make_engine() -> None:
 
 def make_native_library() -> None:
     """Builds the library that starts Python inside the engine; quick when it is up to date."""
-    godot = engine.require_godot()
-    _run(
-        [str(PYTHON), str(NATIVE_BUILD), "--godot", str(godot.path)],
-        "cannot build the native library",
-        quiet=True,
-    )
+    _run([str(PYTHON), str(NATIVE_BUILD)], "cannot build the native library", quiet=True)
 
 
 def import_project() -> None:

@@ -10,9 +10,6 @@
 
 enum { STORED_AND_EDITED = 6, ANY_TYPE_USAGE = 1 << 17, RESOURCE_HINT = 17 };
 
-#define DEFINE(type, name) type name;
-INTERFACE(DEFINE)
-
 static struct {
 	void *name, *base;
 } names[CLASS_COUNT];
@@ -159,7 +156,7 @@ static void on_initialize(void *userdata, GDExtensionInitializationLevel level) 
 			editor_help_load_xml_from_utf8_chars(classes[i].documentation);
 		/* The editor makes an object of every class, on a thread, to document it: better here than there. The engine of a
 		 * developer comes to this level in a game, too. */
-		if (aa_is_editor())
+		if (aa_ask_whether("Engine", "is_editor_hint", NULL))
 			aa_join();
 	}
 }
@@ -183,11 +180,6 @@ void aa_start(GDExtensionInterfaceGetProcAddress get_proc_address, GDExtensionCl
 	aa_the_host.library = library;
 	aa_the_host.digest = CLASS_DIGEST;
 	aa_may_join(join);
-#define LOOK_UP(type, name)                                                                                                    \
-	name = (type)get_proc_address(#name);                                                                                      \
-	if (!name)                                                                                                                 \
-		return; /* an older engine than `compatibility_minimum` lets in */
-	INTERFACE(LOOK_UP)
 	initialization->initialize = on_initialize;
 	initialization->deinitialize = on_deinitialize;
 }

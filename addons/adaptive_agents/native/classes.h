@@ -69,6 +69,17 @@ typedef struct {
 #define EXTERN(type, name) extern type name;
 INTERFACE(EXTERN)
 
+/* engine.c */
+int aa_know_engine(GDExtensionInterfaceGetProcAddress get_proc_address); /* 0: too old */
+void *aa_name(const char *text); /* a StringName; for texts that are few and live as long as the process */
+void aa_wrap(GDExtensionVariantType type, aa_variant *result, void *value);
+void aa_wrap_object(aa_variant *result, GDExtensionObjectPtr object);
+void aa_wrap_text(aa_variant *result, const char *text);
+void aa_read_string(const void *string, char *text, size_t size); /* as much of it as fits */
+/* Calls a method of one of the engine's singletons; the answer is the caller's to destroy. */
+aa_variant aa_ask(const char *singleton, const char *method, const void *const *arguments, int count);
+int aa_ask_whether(const char *singleton, const char *method, const char *text); /* with one text, or NULL: none */
+
 /* objects.c */
 extern GDExtensionClassLibraryPtr aa_library;
 extern aa_host aa_the_host;
@@ -77,10 +88,6 @@ void aa_may_join(int (*join)(aa_host *host));
 /* It joins, if it can and has not yet. Returns whether it is there. Any thread. */
 int aa_join(void);
 int aa_has_joined(void);
-void *aa_name(const char *text); /* a StringName; for texts that are few and live as long as the process */
-void aa_wrap(GDExtensionVariantType type, aa_variant *result, void *value);
-void aa_wrap_object(aa_variant *result, GDExtensionObjectPtr object);
-void aa_wrap_text(aa_variant *result, const char *text);
 GDExtensionObjectPtr aa_create(void *of, GDExtensionBool notify);
 void aa_free(void *of, GDExtensionClassInstancePtr instance);
 void aa_notify(GDExtensionClassInstancePtr instance, int32_t what, GDExtensionBool reversed);
@@ -88,12 +95,11 @@ void aa_call(void *method, GDExtensionClassInstancePtr instance, const GDExtensi
 		GDExtensionVariantPtr result, GDExtensionCallError *error);
 void aa_pointer_call(void *method, GDExtensionClassInstancePtr instance, const GDExtensionConstTypePtr *arguments, GDExtensionTypePtr result);
 
-/* loader.c: the ResourceFormatLoader of .brain files, the singleton, and what the engine's own say */
+/* loader.c: the ResourceFormatLoader of .brain files, and the singleton */
 void aa_add_loader(void);
 void aa_remove_loader(void);
 void aa_add_singleton(void);
 void aa_remove_singleton(void);
-int aa_is_editor(void);
 
 /* classes.c */
 int aa_class_index(const aa_class *of);

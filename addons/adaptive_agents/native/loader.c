@@ -13,26 +13,10 @@
 
 static aa_variant loader;
 
-static void call_singleton(const char *object, const char *method, const aa_variant *first, const aa_variant *second) {
-	aa_variant self, nothing;
-	GDExtensionCallError error;
+static void tell(const char *singleton, const char *method, const aa_variant *first, const aa_variant *second) {
 	const void *arguments[] = { first, second };
-	aa_wrap_object(&self, global_get_singleton(aa_name(object)));
-	variant_call(&self, aa_name(method), arguments, second ? 2 : 1, &nothing, &error);
+	aa_variant nothing = aa_ask(singleton, method, arguments, second ? 2 : 1);
 	variant_destroy(&nothing);
-	variant_destroy(&self);
-}
-
-int aa_is_editor(void) {
-	aa_variant self, answer;
-	GDExtensionCallError error;
-	GDExtensionBool yes = 0;
-	aa_wrap_object(&self, global_get_singleton(aa_name("Engine")));
-	variant_call(&self, aa_name("is_editor_hint"), NULL, 0, &answer, &error);
-	get_variant_to_type_constructor(GDEXTENSION_VARIANT_TYPE_BOOL)(&yes, &answer);
-	variant_destroy(&answer);
-	variant_destroy(&self);
-	return yes;
 }
 
 /* ---- the loader's virtual methods */
@@ -142,11 +126,11 @@ void aa_add_loader(void) {
 	classdb_register_extension_class4(aa_library, aa_name("AdaptiveBrainLoader"), aa_name("ResourceFormatLoader"), &info);
 	aa_wrap_object(&loader, create(NULL, 0));
 	aa_wrap(GDEXTENSION_VARIANT_TYPE_BOOL, &at_front, &yes);
-	call_singleton("ResourceLoader", "add_resource_format_loader", &loader, &at_front);
+	tell("ResourceLoader", "add_resource_format_loader", &loader, &at_front);
 }
 
 void aa_remove_loader(void) {
-	call_singleton("ResourceLoader", "remove_resource_format_loader", &loader, NULL);
+	tell("ResourceLoader", "remove_resource_format_loader", &loader, NULL);
 	variant_destroy(&loader);
 	classdb_unregister_extension_class(aa_library, aa_name("AdaptiveBrainLoader"));
 }
@@ -156,7 +140,7 @@ void aa_remove_loader(void) {
 static void name_singleton(const char *method, const aa_variant *object) {
 	aa_variant called;
 	aa_wrap(GDEXTENSION_VARIANT_TYPE_STRING_NAME, &called, aa_name("AdaptiveAgents"));
-	call_singleton("Engine", method, &called, object);
+	tell("Engine", method, &called, object);
 	variant_destroy(&called);
 }
 

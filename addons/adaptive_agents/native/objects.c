@@ -14,27 +14,6 @@
 GDExtensionClassLibraryPtr aa_library;
 aa_host aa_the_host;
 
-void *aa_name(const char *text) {
-	void *name = calloc(1, sizeof(void *));
-	string_name_new_with_latin1_chars(name, text, 1);
-	return name;
-}
-
-void aa_wrap(GDExtensionVariantType type, aa_variant *result, void *value) {
-	get_variant_from_type_constructor(type)(result, value);
-}
-
-void aa_wrap_object(aa_variant *result, GDExtensionObjectPtr object) {
-	aa_wrap(GDEXTENSION_VARIANT_TYPE_OBJECT, result, &object);
-}
-
-void aa_wrap_text(aa_variant *result, const char *text) {
-	void *string[1];
-	string_new_with_utf8_chars_and_len(string, text, (GDExtensionInt)strlen(text));
-	aa_wrap(GDEXTENSION_VARIANT_TYPE_STRING, result, string);
-	variant_get_ptr_destructor(GDEXTENSION_VARIANT_TYPE_STRING)(string);
-}
-
 /* What a value of a type is when nobody has set it. An object is made only where a method has to return one. */
 static void make_default(aa_variant *result, int type, double number, const char *text, const char *class_name) {
 	GDExtensionCallError error;
@@ -131,7 +110,7 @@ void aa_notify(GDExtensionClassInstancePtr pointer, int32_t what, GDExtensionBoo
 enum { NOT_ASKED, JOINING, JOINED, NEVER };
 
 static int (*join_python)(aa_host *host);
-static platform_mutex joining = PLATFORM_MUTEX;
+static Mutex joining = MUTEX_INITIALIZER;
 static atomic_int python_state = NOT_ASKED;
 
 void aa_may_join(int (*join)(aa_host *host)) {
@@ -148,13 +127,13 @@ int aa_join(void) {
 	if (state == JOINED || state == NEVER)
 		return state == JOINED;
 	/* A second thread that needs an object meanwhile waits for the first. */
-	platform_lock(&joining);
+	lock(&joining);
 	state = atomic_load(&python_state);
 	if (state == NOT_ASKED) {
 		atomic_store(&python_state, JOINING);
 		atomic_store(&python_state, join_python(&aa_the_host) ? JOINED : NEVER);
 	}
-	platform_unlock(&joining);
+	unlock(&joining);
 	return aa_has_joined();
 }
 

@@ -73,7 +73,8 @@ class Exported(Generic[T]):
     """A property of the class.
 
     Without `get` the value is kept in the Python object; with `get` alone it is read only; with `get` and
-    `set_` it is kept elsewhere. `native` properties are kept in the C half and read there (aa_instance in native/objects.h).
+    `set_` it is kept elsewhere. `native` properties are kept in the C half and read there (aa_instance, in
+    native/objects.h).
     `changed` is called with the object after every assignment.
     """
 

@@ -1,7 +1,7 @@
 """What a class written with declare.py looks like to the engine: its members by name and Variant type.
 
-native/class_table.py writes outlines down as the C tables from which the library registers the classes; register.py answers
-what is called then. Both count what can be called in the order of `entry_points`.
+native/class_table.py writes outlines down as the C tables from which the library registers the classes;
+register.py answers what is called then. Both count what can be called in the order of `entry_points`.
 """
 
 from __future__ import annotations
@@ -152,9 +152,11 @@ def entry_points(classes: Iterable[type[NativeObject]]) -> list[EntryPoint]:
     """Everything that the engine may call in Python; a place in this list is what C calls its index."""
     points = []
     for of in classes:
-        for method in methods_of(of):
-            if not method.mark.is_virtual:
-                points.append(EntryPoint(f"{of.__name__}.{method.name}", of, method))
+        points += [
+            EntryPoint(f"{of.__name__}.{method.name}", of, method)
+            for method in methods_of(of)
+            if not method.mark.is_virtual
+        ]
         for item in properties_of(of):
             if isinstance(item, PropertyOutline) and not item.declared.native:
                 points.append(EntryPoint(f"{of.__name__}.{item.getter}", of, item))

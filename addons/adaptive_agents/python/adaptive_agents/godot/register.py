@@ -1,7 +1,7 @@
 """What the engine calls, as Python callables, and the Python halves of its objects.
 
-The library has registered the classes (native/classes.c, from the same declarations). A call comes in with the place of
-what is called in `entry_points`; an object has a Python half from its creation on, made by `attach`.
+The library has registered the classes (native/classes.c, from the same declarations). A call comes in with
+the place of what is called in `entry_points`; an object has a Python half from its creation on (`attach`).
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def take_classes(listed: Sequence[type[NativeObject]], built_with: str) -> None:
     found = digest(listed)
     if found != built_with:
         raise RuntimeError(
-            f"the native library was built from other class declarations ({built_with}) than the Python package has "
-            f"({found}): the two are of different versions"
+            f"the native library was built from other class declarations ({built_with}) than the Python "
+            f"package has ({found}): the two are of different versions"
         )
     classes.extend(listed)
     for point in entry_points(listed):

@@ -1,8 +1,8 @@
 """The beginning and the end of the runtime inside the engine.
 
-native/entry.c has started the interpreter; when the first object of ours is needed, it calls `start`. The classes are
-registered by then, and their objects idle. The interpreter itself is never ended: CPython cannot be started twice in a
-process, and the engine is about to exit.
+native/entry.c has started the interpreter; when the first object of ours is needed, it calls `start`. The
+classes are registered by then, and their objects idle. The interpreter itself is never ended: CPython cannot
+be started twice in a process, and the engine is about to exit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ SWITCH_INTERVAL_SEC = 0.0001
 
 
 def start(address: int) -> None:
-    """Joins the library, whose aa_host is at `address`. Raises where that fails: the objects stay idle then."""
+    """Joins the library, whose aa_host is at `address`.
+
+    Raises where that fails: the objects stay idle then.
+    """
     host = ffi.cast("aa_host *", address)
     if not lib.aa_load_interface(host):
         raise RuntimeError("this engine is too old: Adaptive Agents needs Godot 4.4 or newer")

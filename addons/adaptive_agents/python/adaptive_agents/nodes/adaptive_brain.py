@@ -1,4 +1,4 @@
-"""AdaptiveBrain, a `.brain` file as a resource. The loader behind `load()` and drag and drop is native/loader.c.
+"""AdaptiveBrain, a `.brain` file as a resource. Behind `load()` and drag and drop is native/loader.c.
 
 A brain that cannot be read is still a resource, without content: a scene that names it loads, its agents stay
 idle, and the reason was printed once.
@@ -40,7 +40,9 @@ class AdaptiveBrain(NativeObject, base="Resource", is_reference=True):
         self.error = NO_CONTENT
 
     def read(self, path: str) -> None:
-        """Reads the file; what is wrong with it is in `error`, and `brain` is None then. "" empties the resource.
+        """Reads the file; what is wrong with it is in `error`, and `brain` is None then.
+
+        An empty path empties the resource.
 
         Raises:
             AdaptiveAgentsError: the file is missing or damaged.
