@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 SUITE = "forky"  # the first suite of Debian that has Godot 4.4 or newer
@@ -117,17 +118,20 @@ def forget_system_paths(root: Path) -> None:
         (libraries / sound.name).symlink_to(sound.relative_to(libraries))
 
 
-def point_at_own_libraries(root: Path, programs: list[str]) -> None:
+def point_at_own_libraries(root: Path, programs: list[str], copied: Sequence[str] = ()) -> None:
     """Makes `programs` of an unpacked root load the libraries beside them, as long as it stays where it is.
 
     Starting them through the loader would do that too, but then /proc/self/exe names the loader, and the
     editor could not start the game: it runs itself again. An environment variable would reach every program
     that the engine starts, Python among them, with a C library that is not theirs. So the paths go into the
-    files: the loader's in full (nothing else is possible), the libraries' relative to the program.
+    files: the loader's in full (nothing else is possible), the libraries' relative to the program; in full,
+    too, for those of `copied`, which are run as copies in other folders.
     """
-    search = f"$ORIGIN/../lib/{find_libraries(root).name}"
-    paths = ["--set-interpreter", str(find_loader(root)), "--force-rpath", "--set-rpath", search]
     for program in programs:
+        search = str(find_libraries(root))
+        if program not in copied:
+            search = f"$ORIGIN/../lib/{find_libraries(root).name}"
+        paths = ["--set-interpreter", str(find_loader(root)), "--force-rpath", "--set-rpath", search]
         target = str(root / "usr" / "bin" / program)
         _run([*_patchelf(root), *paths, target], f"cannot point {program} at its own libraries")
 

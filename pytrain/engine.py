@@ -1,7 +1,8 @@
 """The one place where Godot is found, or fetched.
 
-Looked for in this order: `$GODOT`; `godot4` and `godot` on PATH; `.godot-engine/godot`, which `fetch_godot`
-makes from Debian's packages (see `debian.py`). The virtual display of the window tests is found the same way.
+Looked for in this order: `$GODOT`; `godot4` and `godot` on PATH; `.godot-engine/godot`, which `fetch`
+makes from Debian's packages (see `debian.py`). The virtual display of the window tests is found the same way;
+the templates that games are exported with come along with the engine (see `templates.py`).
 
 Only the standard library: this runs before anything is installed.
 """
@@ -35,10 +36,14 @@ _WINDOW_PACKAGES = [
     *("libgl1", "libglx-mesa0", "libegl1", "libegl-mesa0", "libgl1-mesa-dri"),
     *("libxcursor1", "libxi6", "libxinerama1", "libxrandr2", "libxrender1", "libxkbcommon0", "xkb-data"),
 ]
-_PACKAGES = ["godot", "godot-template-release", *_WINDOW_PACKAGES, "xvfb", "x11-xkb-utils", "patchelf"]
-_PROGRAMS = ["godot", "godot-template-release", "Xvfb", "xkbcomp"]
-_DOWNLOAD_MB = 190
-NEEDED_MB = 1_000
+TEMPLATES = ("godot-template-release", "godot-template-debug")
+UNPATCHED = "unpatched"
+"""Folder of an unpacked root: the templates as Debian made them, for games that leave this machine."""
+_ENGINE_PACKAGES = ["godot", *TEMPLATES, *_WINDOW_PACKAGES]
+_DISPLAY_PACKAGES = ["xvfb", "x11-xkb-utils"]
+_PROGRAMS = ["godot", *TEMPLATES, "Xvfb", "xkbcomp"]
+ENGINE_MB, DISPLAY_MB = 1_200, 500
+"""Space on the disk while each is fetched and unpacked."""
 
 _GODOT_WRAPPER = """\
 #!/bin/sh
@@ -141,11 +146,26 @@ def is_new_enough(version: str) -> bool:
     return tuple(map(int, numbers)) >= OLDEST_VERSION
 
 
-def fetch_godot(folder: Path = ENGINE_FOLDER) -> None:
-    """Downloads and unpacks Godot and a virtual display into `folder`; safe to repeat and to interrupt.
+def own_templates(folder: Path = ENGINE_FOLDER) -> Path | None:
+    """The unpacked root that our own engine runs in, where its templates lie; None when it has none."""
+    wrapper = folder / "godot"
+    if not wrapper.is_file():
+        return None
+    root = _root_of(wrapper)
+    return root if all((root / UNPATCHED / name).is_file() for name in TEMPLATES) else None
+
+
+def lacks_engine() -> bool:
+    """Whether an engine has to be fetched: there is none, or it is our own and came without templates."""
+    found = find_godot()
+    return found is None or (found.path == ENGINE_FOLDER / "godot" and own_templates() is None)
+
+
+def fetch(folder: Path = ENGINE_FOLDER, *, godot: bool = True, xvfb: bool = True) -> None:
+    """Downloads and unpacks Godot, a virtual display or both into `folder`; safe to repeat and to interrupt.
 
     What exists keeps working until the very end: the new files go into a folder of their own, and then one
-    rename each puts the two start scripts in place.
+    rename each puts the start scripts in place.
     """
     lacking = debian.missing_tools()
     if lacking:
@@ -154,37 +174,44 @@ def fetch_godot(folder: Path = ENGINE_FOLDER) -> None:
         )
     folder.mkdir(exist_ok=True)
     with _one_at_a_time(folder):
-        print(
-            f"  downloading Godot and its libraries from Debian {debian.SUITE} ({_DOWNLOAD_MB} MB)",
-            flush=True,
-        )
-        archives = debian.download(_PACKAGES, folder / "download")
+        what = " and ".join(["Godot, its export templates"] * godot + ["a virtual display"] * xvfb)
+        print(f"  downloading {what} from Debian {debian.SUITE}", flush=True)
+        packages = _ENGINE_PACKAGES * godot + _DISPLAY_PACKAGES * xvfb
+        archives = debian.download([*packages, "patchelf"], folder / "download")
         print(f"  unpacking {len(archives)} packages", flush=True)
-        version = next(
-            archive.name.split("_")[1] for archive in archives if archive.name.startswith("godot_")
-        )
-        unpacked = Path(tempfile.mkdtemp(prefix=f"{version}-", dir=folder))
+        main = "godot_" if godot else "xvfb_"
+        version = next(archive.name.split("_")[1] for archive in archives if archive.name.startswith(main))
+        version = version.replace(":", "-").replace("%3a", "-")  # a colon would cut a search path
+        unpacked = Path(tempfile.mkdtemp(prefix=f"{main}{version}-", dir=folder))
         unpacked.chmod(0o755)
         try:
             _unpack(archives, unpacked / "root", folder)
         except BaseException:
             shutil.rmtree(unpacked, ignore_errors=True)
             raise
-        _clear_up(folder, keep=unpacked)
+        _clear_up(folder)
 
 
 def _unpack(archives: list[Path], root: Path, folder: Path) -> None:
     debian.unpack(archives, root)
     debian.forget_system_paths(root)
-    debian.point_xvfb_at_own_keymaps(root)
-    _settle(root, folder)
     names = {
         "unpacked": root.relative_to(folder),
         "libraries": debian.find_libraries(root).relative_to(root),
         "loader": debian.find_loader(root).name,
     }
-    _write_program(folder / "Xvfb", _XVFB_WRAPPER.format(**names))
-    _write_program(folder / "godot", _GODOT_WRAPPER.format(**names))
+    programs = root / "usr" / "bin"
+    (root / UNPATCHED).mkdir()
+    for template in TEMPLATES:
+        if (programs / template).is_file():
+            shutil.copy2(programs / template, root / UNPATCHED)
+    if (programs / "Xvfb").is_file():
+        debian.point_xvfb_at_own_keymaps(root)
+    _settle(root, folder)
+    if (programs / "Xvfb").is_file():
+        _write_program(folder / "Xvfb", _XVFB_WRAPPER.format(**names))
+    if (programs / "godot").is_file():
+        _write_program(folder / "godot", _GODOT_WRAPPER.format(**names))
 
 
 def settle(folder: Path = ENGINE_FOLDER) -> None:
@@ -196,7 +223,8 @@ def settle(folder: Path = ENGINE_FOLDER) -> None:
 
 
 def _settle(root: Path, folder: Path) -> None:
-    debian.point_at_own_libraries(root, _PROGRAMS)
+    programs = [name for name in _PROGRAMS if (root / "usr" / "bin" / name).is_file()]
+    debian.point_at_own_libraries(root, programs, copied=TEMPLATES)
     (root / "unpacked_for").write_text(str(folder), encoding="utf-8")
 
 
@@ -207,10 +235,20 @@ def _write_program(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def _clear_up(folder: Path, keep: Path) -> None:
-    """Removes the downloads and what earlier fetches unpacked."""
+def _root_of(wrapper: Path) -> Path:
+    """The unpacked root that a start script of ours names."""
+    named = re.search(r'^root="\$here/(.+)"$', wrapper.read_text(encoding="utf-8"), re.MULTILINE)
+    if named is None:
+        raise SetupError(f"'{wrapper}' names no unpacked folder; remove {wrapper.parent} and run `make setup`")
+    return wrapper.parent / named.group(1)
+
+
+def _clear_up(folder: Path) -> None:
+    """Removes the downloads and what earlier fetches unpacked, unless a start script needs it."""
+    wrappers = [folder / name for name in ("godot", "Xvfb")]
+    needed = {_root_of(wrapper).parent for wrapper in wrappers if wrapper.is_file()}
     for entry in folder.iterdir():
-        if entry.is_dir() and entry != keep:
+        if entry.is_dir() and entry not in needed:
             shutil.rmtree(entry, ignore_errors=True)
 
 

@@ -97,7 +97,7 @@ def _path_lacks() -> list[Lack]:
 
 def _engine_lacks() -> list[Lack]:
     try:
-        if engine.find_godot() is not None and engine.find_xvfb() is not None:
+        if not engine.lacks_engine() and engine.find_xvfb() is not None:
             return []
     except SetupError as error:
         return [Lack("a usable Godot", str(error))]
@@ -113,7 +113,8 @@ def _engine_lacks() -> list[Lack]:
 
 def _space_lacks() -> list[Lack]:
     needed = 0 if PYTHON.exists() else ENVIRONMENT_MB
-    needed += 0 if (engine.ENGINE_FOLDER / "godot").exists() else engine.NEEDED_MB
+    needed += engine.ENGINE_MB * _engine_is_lacking()
+    needed += engine.DISPLAY_MB * (engine.find_xvfb() is None)
     free = shutil.disk_usage(ROOT).free // 1_000_000
     if free < needed:
         return [
@@ -124,6 +125,13 @@ def _space_lacks() -> list[Lack]:
             f"Note: {free:,} MB of disk space are enough for a CPU build of torch, but not for a CUDA build."
         )
     return []
+
+
+def _engine_is_lacking() -> bool:
+    try:
+        return engine.lacks_engine()
+    except SetupError:
+        return False  # the user named an engine that is none, which is a lack of its own
 
 
 def set_up() -> None:
@@ -159,11 +167,15 @@ def _environment_hash() -> str:
 
 
 def make_engine() -> None:
-    """Fetches Godot and a virtual display where the machine has none."""
+    """Fetches Godot and a virtual display, each only where the machine has none."""
     engine.settle()
-    if engine.find_godot() is None or engine.find_xvfb() is None:
+    godot, xvfb = engine.lacks_engine(), engine.find_xvfb() is None
+    if godot:
         _step("Godot: the engine that records, plays and tests; it stays in .godot-engine")
-        engine.fetch_godot()
+    elif xvfb:
+        _step("Xvfb: the virtual display of the tests that open a window; it stays in .godot-engine")
+    if godot or xvfb:
+        engine.fetch(godot=godot, xvfb=xvfb)
 
 
 def make_native_library() -> None:

@@ -161,22 +161,18 @@ const char *start_python(const Home *home) {
 static const char *const START =
 		"try:\n"
 		"    from adaptive_agents.godot import start\n"
-		"    start.start(get_proc_address, library, initialization)\n"
+		"    start.start(host)\n"
 		"    failure = ''\n"
 		"except Exception:\n"
 		"    import traceback\n"
 		"    failure = traceback.format_exc()\n";
 
-const char *hand_over(void *get_proc_address, void *library, void *initialization) {
+const char *hand_over(void *host) {
 	PyGILState_STATE state = python_PyGILState_Ensure();
 	PyObject *names = python_PyModule_GetDict(python_PyImport_AddModule("__main__"));
-	void *values[] = { get_proc_address, library, initialization };
-	const char *keys[] = { "get_proc_address", "library", "initialization" };
-	for (int i = 0; i < 3; ++i) {
-		PyObject *number = python_PyLong_FromVoidPtr(values[i]);
-		python_PyDict_SetItemString(names, keys[i], number);
-		python_Py_DecRef(number);
-	}
+	PyObject *number = python_PyLong_FromVoidPtr(host);
+	python_PyDict_SetItemString(names, "host", number);
+	python_Py_DecRef(number);
 	PyObject *result = python_PyRun_String(START, Py_file_input, names, names);
 	PyObject *failure = result ? python_PyDict_GetItemString(names, "failure") : NULL;
 	const char *text = failure ? python_PyUnicode_AsUTF8(failure) : "the start-up code did not run.";
