@@ -9,10 +9,10 @@
 
 #include "interpreter.h"
 
-#define TEXT_OF(x) #x
-#define TEXT(x) TEXT_OF(x)
+#define IN_QUOTES(x) #x
+#define QUOTED(x) IN_QUOTES(x)
 
-const char *const PYTHON_VERSION = TEXT(PY_MAJOR_VERSION) "." TEXT(PY_MINOR_VERSION);
+const char *const PYTHON_VERSION = QUOTED(PY_MAJOR_VERSION) "." QUOTED(PY_MINOR_VERSION);
 
 /* The part of libpython that is used here. */
 #define PYTHON_FUNCTIONS(X)                                                                                                    \
