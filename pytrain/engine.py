@@ -239,7 +239,9 @@ def _root_of(wrapper: Path) -> Path:
     """The unpacked root that a start script of ours names."""
     named = re.search(r'^root="\$here/(.+)"$', wrapper.read_text(encoding="utf-8"), re.MULTILINE)
     if named is None:
-        raise SetupError(f"'{wrapper}' names no unpacked folder; remove {wrapper.parent} and run `make setup`")
+        raise SetupError(
+            f"'{wrapper}' names no unpacked folder; remove {wrapper.parent} and run `make setup`"
+        )
     return wrapper.parent / named.group(1)
 
 
