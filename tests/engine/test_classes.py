@@ -98,3 +98,71 @@ def test_a_scene_file_keeps_an_agent_and_its_brain(make_project, run_godot):
     assert "same true res://archer.brain" in log
     assert '"horizon_ticks":6' in log
     assert "copied true" in log
+
+
+DUPLICATE = """\
+extends Node
+
+func _ready() -> void:
+	var brain := load("res://archer.brain") as AdaptiveBrain
+	var copy := brain.duplicate() as AdaptiveBrain
+	print("copy ", copy.algorithm, " ", copy.source_path)
+	copy.source_path = ""
+	print("emptied ", copy.algorithm.is_empty(), " ", brain.algorithm)
+	get_tree().quit()
+"""
+
+
+def test_a_duplicated_brain_has_the_same_content(make_project, run_godot):
+    project = make_project({"main.gd": DUPLICATE})
+    make_tiny_brain(project.path / "archer.brain")
+    log = run_godot(["main.tscn"], project=project).stdout
+    assert "copy reptile res://archer.brain" in log
+    assert "emptied true reptile" in log
+
+
+LITERALS = """\
+extends AdaptiveAgent
+
+func _init() -> void:
+	observation_fields = PackedStringArray(["speed[2]"])
+	target = "distance[1]"
+	failed.connect(func(message: String) -> void: print("failed ", message))
+
+func _ready() -> void:
+	await get_tree().physics_frame
+	learn([1.0, 2.0], [1.0])
+	print("enabled ", enabled)
+	get_tree().quit()
+"""
+
+
+def test_what_converts_to_an_argument_is_converted(make_project, run_godot):
+    log = run_godot(["main.tscn"], project=make_project({"main.gd": LITERALS})).stdout
+    assert "failed" not in log
+    assert "enabled true" in log
+
+
+LATE = """\
+extends Node
+
+func python() -> bool:
+	var maps := FileAccess.open("/proc/self/maps", FileAccess.READ)
+	while not maps.eof_reached():
+		if "_multiarray_umath" in maps.get_line():
+			return true
+	return false
+
+func _ready() -> void:
+	var known := ClassDB.class_exists(&"AdaptiveAgent") and Engine.has_singleton("AdaptiveAgents")
+	print("before ", python(), " ", known)
+	AdaptiveAgents.seed = 4
+	print("after ", python(), " ", AdaptiveAgents.seed)
+	get_tree().quit()
+"""
+
+
+def test_nothing_is_imported_before_the_game_needs_it(make_project, run_godot):
+    log = run_godot(["main.tscn"], project=make_project({"main.gd": LATE})).stdout
+    assert "before false true" in log
+    assert "after true 4" in log

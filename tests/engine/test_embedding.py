@@ -21,6 +21,7 @@ PLAIN = """\
 extends Node
 
 func _ready() -> void:
+	AdaptiveAgents.seed = 1
 	print("the game runs ", ClassDB.class_exists(&"AdaptiveAgent"))
 	get_tree().quit()
 """

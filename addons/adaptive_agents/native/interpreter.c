@@ -9,10 +9,10 @@
 
 #include "interpreter.h"
 
-#define TEXT_OF(x) #x
-#define TEXT(x) TEXT_OF(x)
+#define IN_QUOTES(x) #x
+#define QUOTED(x) IN_QUOTES(x)
 
-const char *const PYTHON_VERSION = TEXT(PY_MAJOR_VERSION) "." TEXT(PY_MINOR_VERSION);
+const char *const PYTHON_VERSION = QUOTED(PY_MAJOR_VERSION) "." QUOTED(PY_MINOR_VERSION);
 
 /* The part of libpython that is used here. */
 #define PYTHON_FUNCTIONS(X)                                                                                                    \
@@ -161,22 +161,18 @@ const char *start_python(const Home *home) {
 static const char *const START =
 		"try:\n"
 		"    from adaptive_agents.godot import start\n"
-		"    start.start(get_proc_address, library, initialization)\n"
+		"    start.start(host)\n"
 		"    failure = ''\n"
 		"except Exception:\n"
 		"    import traceback\n"
 		"    failure = traceback.format_exc()\n";
 
-const char *hand_over(void *get_proc_address, void *library, void *initialization) {
+const char *hand_over(void *host) {
 	PyGILState_STATE state = python_PyGILState_Ensure();
 	PyObject *names = python_PyModule_GetDict(python_PyImport_AddModule("__main__"));
-	void *values[] = { get_proc_address, library, initialization };
-	const char *keys[] = { "get_proc_address", "library", "initialization" };
-	for (int i = 0; i < 3; ++i) {
-		PyObject *number = python_PyLong_FromVoidPtr(values[i]);
-		python_PyDict_SetItemString(names, keys[i], number);
-		python_Py_DecRef(number);
-	}
+	PyObject *number = python_PyLong_FromVoidPtr(host);
+	python_PyDict_SetItemString(names, "host", number);
+	python_Py_DecRef(number);
 	PyObject *result = python_PyRun_String(START, Py_file_input, names, names);
 	PyObject *failure = result ? python_PyDict_GetItemString(names, "failure") : NULL;
 	const char *text = failure ? python_PyUnicode_AsUTF8(failure) : "the start-up code did not run.";

@@ -10,7 +10,7 @@ extern const char *const PYTHON_VERSION;
 /* Opens the libpython of `home` and starts it, isolated; the GIL is free afterwards. Returns what is wrong, or NULL. */
 const char *start_python(const Home *home);
 
-/* Imports adaptive_agents and lets it register with the engine. From any thread; takes the GIL. Returns what is wrong, or NULL. */
-const char *hand_over(void *get_proc_address, void *library, void *initialization);
+/* Imports adaptive_agents and gives it the library's aa_host. From any thread; takes the GIL. Returns what is wrong, or NULL. */
+const char *hand_over(void *host);
 
 #endif

@@ -1,10 +1,11 @@
 """What the engine calls in Python, and the one guard around it.
 
-The round trip, for a method that a script calls on an agent: the engine calls `on_call` in native/bridge.c
-with the method's aa_method and the agent's aa_instance; that takes the GIL and enters `aa_on_call` here with
-the method's index; the callable made by register.py reads the arguments, calls the Python method with the
-Python object behind the aa_instance, and writes the result. Whatever is raised on the way ends in `report`:
-one engine error with class, method and traceback, and only the object concerned is told to stop.
+The round trip, for a method that a script calls on an agent: the engine calls `aa_call` in native/objects.c
+with the method's aa_method and the agent's aa_instance; that calls the bridge, which takes the GIL and enters
+`aa_on_call` here with the method's index; the callable made by register.py reads the arguments, calls the
+Python method with the Python object behind the aa_instance, and writes the result. Whatever is raised on the
+way ends in `report`: one engine error with class, method and traceback, and only the object concerned is told
+to stop.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def _from_engine(function: F) -> F:
     return function
 
 
-def level_changed(level: int, starting: bool) -> None:
-    """What to do on the engine's initialisation levels; start.py puts its own in this place."""
+def end() -> None:
+    """What to do before the engine exits; start.py puts its own in this place."""
 
 
 def report(error: Exception, where: str, owner: Any = None) -> None:
@@ -65,25 +66,25 @@ def new_callable(name: str, function: Callable[[], None]) -> Any:
 
 
 @_from_engine
-def aa_on_level(level: int, starting: int) -> None:
+def aa_on_ending() -> None:
     try:
-        level_changed(level, bool(starting))
+        end()
     except Exception as error:  # noqa: BLE001 - whatever it is, the engine goes on
-        report(error, "start" if starting else "end")
+        report(error, "AdaptiveAgents (end)")
 
 
 @_from_engine
-def aa_on_create(class_index: int) -> Any:
-    of = register.classes[class_index]
+def aa_on_created(instance: Any) -> bool:
     try:
-        return register.create(of).native_pointer
+        register.attach(instance)
     except Exception as error:  # noqa: BLE001 - the guard
-        report(error, f"{of.__name__} (creation)")
-        return ffi.NULL
+        report(error, f"{register.classes[instance.class_index].__name__} (creation)")
+        return False
+    return True
 
 
 @_from_engine
-def aa_on_free(instance: Any) -> None:
+def aa_on_freed(instance: Any) -> None:
     made: NativeObject | None = None
     try:
         made = python_object(instance)

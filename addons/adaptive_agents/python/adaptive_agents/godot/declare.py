@@ -8,7 +8,7 @@
         @method
         def add(self, amount: int) -> int: ...
 
-Types are Python's own or, where the engine is more precise, the names below. register.py reads these
+Types are Python's own or, where the engine is more precise, the names below. outline.py reads these
 declarations.
 """
 
@@ -26,7 +26,6 @@ from adaptive_agents.godot.variant import VariantType, call_variant, new_variant
 
 Floats = Annotated[NDArray[np.float32], VariantType.PACKED_FLOAT32_ARRAY]
 Strings = Annotated[list[str], VariantType.PACKED_STRING_ARRAY]
-Name = Annotated[str, VariantType.STRING_NAME]
 AnyValue = Annotated[Any, VariantType.NIL]
 
 T = TypeVar("T")
@@ -66,6 +65,7 @@ class Usage:
     STORED_AND_EDITED = 2 | 4
     EDITED = 4
     READ_ONLY = 4 | 268435456
+    STORED_READ_ONLY = 2 | READ_ONLY
     HIDDEN = 0
 
 
@@ -73,7 +73,8 @@ class Exported(Generic[T]):
     """A property of the class.
 
     Without `get` the value is kept in the Python object; with `get` alone it is read only; with `get` and
-    `set_` it is kept elsewhere. `native` properties are kept in the C half and read there (agents.c).
+    `set_` it is kept elsewhere. `native` properties are kept in the C half and read there (aa_instance, in
+    native/objects.h).
     `changed` is called with the object after every assignment.
     """
 
@@ -209,7 +210,6 @@ class NativeObject:
     base: ClassVar[str] = ""
     notifications: ClassVar[tuple[int, ...]] = ()
     is_reference: ClassVar[bool] = False
-    is_exposed: ClassVar[bool] = True
     enums: ClassVar[tuple[type[IntEnum], ...]] = ()
 
     instance: Any

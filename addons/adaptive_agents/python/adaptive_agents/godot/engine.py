@@ -59,16 +59,6 @@ def is_editor() -> bool:
     return bool(call(singleton("Engine"), "is_editor_hint"))
 
 
-def free(target: Any) -> None:
-    """Frees an object of ours that no RefCounted keeps."""
-    lib.object_destroy(target.native_pointer)
-
-
-def add_documentation(xml: str) -> None:
-    """Gives the editor's built-in help one class reference file."""
-    lib.editor_help_load_xml_from_utf8_chars(xml.encode())
-
-
 def read_file(path: str) -> bytes:
     """The content of a `res://`, `user://` or plain path, through FileAccess: `res://` may lie inside a .pck.
 

@@ -1,12 +1,14 @@
 """What a class written with declare.py looks like to the engine: its members by name and Variant type.
 
-register.py turns outlines into ClassDB entries; native/idle_classes.py writes them down as C tables.
+native/class_table.py writes outlines down as the C tables from which the library registers the classes;
+register.py answers what is called then. Both count what can be called in the order of `entry_points`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -14,6 +16,7 @@ from adaptive_agents.godot.declare import Exported, Group, Method, NativeObject,
 from adaptive_agents.godot.variant import VariantType
 
 NORMAL_FLAG, CONST_FLAG, VIRTUAL_FLAG, STATIC_FLAG = 1, 4, 8, 32
+ENGINE_METHOD_FLAG = 1 << 20  # ours (native/classes.h): the engine calls it, scripts do not
 RESOURCE_HINT = 17
 STORED_AND_EDITED = 6
 ENUM_USAGE = 1 << 16
@@ -40,8 +43,6 @@ class Info:
     hint: int = 0
     hint_text: str = ""
     usage: int = STORED_AND_EDITED
-    is_reference: bool = False
-    """Whether it is a RefCounted of ours."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class MethodOutline:
 
     @property
     def flags(self) -> int:
-        """The engine's MethodFlags."""
+        """The engine's MethodFlags, and our own."""
+        if self.mark.overrides:
+            return ENGINE_METHOD_FLAG
         if self.mark.is_virtual:
             return VIRTUAL_FLAG
         return NORMAL_FLAG | (STATIC_FLAG if self.mark.is_static else 0)
@@ -66,9 +69,22 @@ class PropertyOutline:
     """A property with the names of its getter and setter; an empty setter means read only."""
 
     info: Info
+    value: Info
+    """What the getter returns and the setter takes."""
     getter: str
     setter: str
     declared: Exported[Any]
+
+
+@dataclass(frozen=True)
+class EntryPoint:
+    """Something that the engine may call in Python."""
+
+    name: str
+    """`Class.method`, for messages."""
+    of: type[NativeObject]
+    outline: MethodOutline | PropertyOutline
+    is_setter: bool = False
 
 
 def info_of(name: str, annotation: Any) -> Info:
@@ -83,9 +99,7 @@ def info_of(name: str, annotation: Any) -> Info:
         return info_of(name, arguments[0])
     if isinstance(annotation, type) and issubclass(annotation, NativeObject):
         called = annotation.__name__
-        return Info(
-            name, VariantType.OBJECT, called, RESOURCE_HINT, called, is_reference=annotation.is_reference
-        )
+        return Info(name, VariantType.OBJECT, called, RESOURCE_HINT, called)
     return Info(name, _PYTHON_TYPES[get_origin(annotation) or annotation])
 
 
@@ -118,10 +132,10 @@ def properties_of(of: type[NativeObject]) -> list[PropertyOutline | Group]:
                 hint.kind if hint else plain.hint,
                 hint.text if hint else plain.hint_text,
                 item.usage | (ENUM_USAGE if item.enum else 0),
-                plain.is_reference,
             )
             getter = f"{'is' if plain.kind == VariantType.BOOL else 'get'}_{item.name}"
-            outlines.append(PropertyOutline(info, getter, f"set_{item.name}" if item.writable else "", item))
+            setter = f"set_{item.name}" if item.writable else ""
+            outlines.append(PropertyOutline(info, plain, getter, setter, item))
     return outlines
 
 
@@ -132,6 +146,34 @@ def signals_of(of: type[NativeObject]) -> dict[str, tuple[Info, ...]]:
         for item in vars(of).values()
         if isinstance(item, Signal)
     }
+
+
+def entry_points(classes: Iterable[type[NativeObject]]) -> list[EntryPoint]:
+    """Everything that the engine may call in Python; a place in this list is what C calls its index."""
+    points = []
+    for of in classes:
+        points += [
+            EntryPoint(f"{of.__name__}.{method.name}", of, method)
+            for method in methods_of(of)
+            if not method.mark.is_virtual
+        ]
+        for item in properties_of(of):
+            if isinstance(item, PropertyOutline) and not item.declared.native:
+                points.append(EntryPoint(f"{of.__name__}.{item.getter}", of, item))
+                if item.setter:
+                    points.append(EntryPoint(f"{of.__name__}.{item.setter}", of, item, is_setter=True))
+    return points
+
+
+def digest(classes: Iterable[type[NativeObject]]) -> str:
+    """Changes with the declarations: the library and the package must have been made from the same."""
+    told = [
+        (point.name, point.outline.arguments, point.outline.returned)
+        if isinstance(point.outline, MethodOutline)
+        else (point.name, point.outline.value)
+        for point in entry_points(classes)
+    ]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def _signature(function: Callable[..., Any]) -> tuple[dict[str, Any], Any]:

@@ -10,13 +10,10 @@ brain, recording.py writes sessions off the main thread.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from adaptive_agents.godot import engine
 from adaptive_agents.godot.declare import NativeObject
 from adaptive_agents.nodes.adaptive_agent import AdaptiveAgent
-from adaptive_agents.nodes.adaptive_agents import AdaptiveAgents, add_singleton, remove_singleton
-from adaptive_agents.nodes.adaptive_brain import AdaptiveBrain, AdaptiveBrainLoader, add_loader, remove_loader
+from adaptive_agents.nodes.adaptive_agents import AdaptiveAgents
+from adaptive_agents.nodes.adaptive_brain import AdaptiveBrain
 from adaptive_agents.nodes.hub import hub
 from adaptive_agents.nodes.player_profile import PlayerProfile
 from adaptive_agents.nodes.recording import end_recording
@@ -24,7 +21,6 @@ from adaptive_agents.nodes.session_recorder import SessionRecorder
 
 CLASSES: tuple[type[NativeObject], ...] = (
     AdaptiveBrain,
-    AdaptiveBrainLoader,
     PlayerProfile,
     AdaptiveAgent,
     SessionRecorder,
@@ -32,24 +28,15 @@ CLASSES: tuple[type[NativeObject], ...] = (
 )
 """In the order of registration: a class comes after those it names."""
 
-_DOCUMENTATION = Path(__file__).resolve().parents[3] / "doc_classes"
 
-
-def begin() -> None:
-    """Called when the classes are registered."""
-    add_loader()
-    add_singleton()
-
-
-def begin_editor() -> None:
-    """Called when the editor is there: gives it the built-in help of the classes."""
-    for file in sorted(_DOCUMENTATION.glob("*.xml")):
-        engine.add_documentation(file.read_text(encoding="utf-8"))
+def begin(singleton: NativeObject) -> None:
+    """Called when the library's objects get their Python halves; `singleton` is the first of them."""
+    if not isinstance(singleton, AdaptiveAgents):
+        raise TypeError(f"the library's singleton is {type(singleton).__name__}, not AdaptiveAgents")
+    AdaptiveAgents.the_one = singleton
 
 
 def end() -> None:
-    """Called before the classes go: threads end, and nothing of the engine is held any longer."""
+    """Called before the engine exits: threads end, and nothing of the engine is held any longer."""
     hub.close()
     end_recording()
-    remove_singleton()
-    remove_loader()

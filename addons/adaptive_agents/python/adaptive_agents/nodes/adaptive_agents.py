@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from adaptive_agents.godot import engine
 from adaptive_agents.godot.declare import Exported, NativeObject, method
-from adaptive_agents.godot.register import create
 from adaptive_agents.nodes.hub import hub
 from adaptive_agents.nodes.player_profile import PlayerProfile
 
@@ -44,15 +42,3 @@ class AdaptiveAgents(NativeObject, base="Object"):
     def reset_statistics(self) -> None:
         """Starts the statistics anew."""
         hub.reset_statistics()
-
-
-def add_singleton() -> None:
-    """Makes the one object, and gives it to the engine under the class's name."""
-    AdaptiveAgents.the_one = create(AdaptiveAgents)
-    engine.call(engine.singleton("Engine"), "register_singleton", "AdaptiveAgents", AdaptiveAgents.the_one)
-
-
-def remove_singleton() -> None:
-    """Takes it away again."""
-    engine.call(engine.singleton("Engine"), "unregister_singleton", "AdaptiveAgents")
-    engine.free(AdaptiveAgents.the_one)

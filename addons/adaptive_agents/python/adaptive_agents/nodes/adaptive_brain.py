@@ -1,4 +1,4 @@
-"""AdaptiveBrain, a `.brain` file as a resource, and the loader behind `load()` and drag and drop.
+"""AdaptiveBrain, a `.brain` file as a resource. Behind `load()` and drag and drop is native/loader.c.
 
 A brain that cannot be read is still a resource, without content: a scene that names it loads, its agents stay
 idle, and the reason was printed once.
@@ -11,17 +11,24 @@ from typing import Any
 from adaptive_agents.brain import Brain
 from adaptive_agents.errors import AdaptiveAgentsError, BrainError
 from adaptive_agents.godot import engine
-from adaptive_agents.godot.declare import AnyValue, Exported, Name, NativeObject, Strings, engine_method
-from adaptive_agents.godot.register import new
-from adaptive_agents.godot.start import settle
+from adaptive_agents.godot.declare import Exported, NativeObject, Usage
+from adaptive_agents.godot.memory import settle
 
-EXTENSION = "brain"
+NO_CONTENT = "it has no content: drag a .brain file here"
+
+
+def _read(brain: AdaptiveBrain, path: str) -> None:
+    try:
+        brain.read(path)
+    except AdaptiveAgentsError as error:
+        engine.push_error(str(error), "AdaptiveBrain.load")
 
 
 class AdaptiveBrain(NativeObject, base="Resource", is_reference=True):
     """A meta-learned model that predicts, and that a few gradient steps fit to a player."""
 
-    source_path = Exported[str](get=lambda self: self.source)
+    # Stored, so that a copy of the resource has the content, too: to set it is to read the file.
+    source_path = Exported[str]("", get=lambda self: self.source, set_=_read, usage=Usage.STORED_READ_ONLY)
     algorithm = Exported[str](get=lambda self: self.brain.algorithm if self.brain else "")
     spec = Exported[dict[str, Any]](get=lambda self: self.brain.spec.to_dict() if self.brain else {})
     scores = Exported[dict[str, Any]](get=lambda self: self.brain.scores if self.brain else {})
@@ -30,16 +37,21 @@ class AdaptiveBrain(NativeObject, base="Resource", is_reference=True):
     def start(self) -> None:
         self.source = ""
         self.brain: Brain | None = None
-        self.error = "it has no content: drag a .brain file here"
+        self.error = NO_CONTENT
 
     def read(self, path: str) -> None:
         """Reads the file; what is wrong with it is in `error`, and `brain` is None then.
+
+        An empty path empties the resource.
 
         Raises:
             AdaptiveAgentsError: the file is missing or damaged.
         """
         self.source = path
         self.brain = None
+        self.error = NO_CONTENT
+        if not path:
+            return
         try:
             self.brain = Brain.load(engine.read_file(path), path)
         except OSError as error:
@@ -53,47 +65,3 @@ class AdaptiveBrain(NativeObject, base="Resource", is_reference=True):
             raise
         self.error = ""
         settle()  # the first brain has imported onnxruntime
-
-
-class AdaptiveBrainLoader(NativeObject, base="ResourceFormatLoader", is_reference=True):
-    """Teaches the engine's ResourceLoader the extension `.brain`."""
-
-    is_exposed = False
-
-    @engine_method
-    def _get_recognized_extensions(self) -> Strings:
-        return [EXTENSION]
-
-    @engine_method
-    def _handles_type(self, kind: Name) -> bool:
-        return kind in ("AdaptiveBrain", "Resource")
-
-    @engine_method
-    def _get_resource_type(self, path: str) -> str:
-        return "AdaptiveBrain" if path.lower().endswith(f".{EXTENSION}") else ""
-
-    @engine_method
-    def _load(self, path: str, original_path: str, _use_sub_threads: bool, _cache_mode: int) -> AnyValue:
-        brain = new(AdaptiveBrain)
-        try:
-            brain.object.read(original_path or path)
-        except AdaptiveAgentsError as error:
-            engine.push_error(str(error), "AdaptiveBrain.load")
-        return brain
-
-
-_loader: Any = None
-
-
-def add_loader() -> None:
-    """Makes the engine ask AdaptiveBrainLoader about `.brain` files."""
-    global _loader
-    _loader = new(AdaptiveBrainLoader)
-    engine.call(engine.singleton("ResourceLoader"), "add_resource_format_loader", _loader, True)
-
-
-def remove_loader() -> None:
-    """Takes it away again."""
-    global _loader
-    engine.call(engine.singleton("ResourceLoader"), "remove_resource_format_loader", _loader)
-    _loader = None

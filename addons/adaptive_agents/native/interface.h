@@ -1,0 +1,46 @@
+/* The engine's functions, by the name under which the engine gives them out. Both halves of the native side (the library and the bridge
+ * that Python loads) look up the same ones, each for itself. */
+#define INTERFACE(X)                                                                                                           \
+	X(GDExtensionInterfaceVariantNewCopy, variant_new_copy)                                                                    \
+	X(GDExtensionInterfaceVariantNewNil, variant_new_nil)                                                                      \
+	X(GDExtensionInterfaceVariantDestroy, variant_destroy)                                                                     \
+	X(GDExtensionInterfaceVariantCall, variant_call)                                                                           \
+	X(GDExtensionInterfaceVariantGetType, variant_get_type)                                                                    \
+	X(GDExtensionInterfaceVariantConstruct, variant_construct)                                                                 \
+	X(GDExtensionInterfaceVariantCanConvertStrict, variant_can_convert_strict)                                                 \
+	X(GDExtensionInterfaceVariantGetPtrDestructor, variant_get_ptr_destructor)                                                 \
+	X(GDExtensionInterfaceGetVariantFromTypeConstructor, get_variant_from_type_constructor)                                    \
+	X(GDExtensionInterfaceGetVariantToTypeConstructor, get_variant_to_type_constructor)                                        \
+	X(GDExtensionInterfaceGetVariantGetInternalPtrFunc, variant_get_ptr_internal_getter)                                       \
+	X(GDExtensionInterfaceStringNewWithUtf8CharsAndLen, string_new_with_utf8_chars_and_len)                                    \
+	X(GDExtensionInterfaceStringToUtf8Chars, string_to_utf8_chars)                                                             \
+	X(GDExtensionInterfaceStringNameNewWithLatin1Chars, string_name_new_with_latin1_chars)                                     \
+	X(GDExtensionInterfacePackedByteArrayOperatorIndex, packed_byte_array_operator_index)                                      \
+	X(GDExtensionInterfacePackedFloat32ArrayOperatorIndex, packed_float32_array_operator_index)                                \
+	X(GDExtensionInterfacePackedFloat32ArrayOperatorIndexConst, packed_float32_array_operator_index_const)                     \
+	X(GDExtensionInterfaceArrayOperatorIndex, array_operator_index)                                                            \
+	X(GDExtensionInterfaceArrayOperatorIndexConst, array_operator_index_const)                                                 \
+	X(GDExtensionInterfaceDictionaryOperatorIndex, dictionary_operator_index)                                                  \
+	X(GDExtensionInterfaceGlobalGetSingleton, global_get_singleton)                                                            \
+	X(GDExtensionInterfaceObjectDestroy, object_destroy)                                                                       \
+	X(GDExtensionInterfaceObjectSetInstance, object_set_instance)                                                              \
+	X(GDExtensionInterfaceObjectSetInstanceBinding, object_set_instance_binding)                                               \
+	X(GDExtensionInterfaceObjectGetInstanceBinding, object_get_instance_binding)                                               \
+	X(GDExtensionInterfaceObjectCallScriptMethod, object_call_script_method)                                                   \
+	X(GDExtensionInterfaceObjectMethodBindCall, object_method_bind_call)                                                       \
+	X(GDExtensionInterfaceObjectMethodBindPtrcall, object_method_bind_ptrcall)                                                 \
+	X(GDExtensionInterfaceClassdbGetMethodBind, classdb_get_method_bind)                                                       \
+	X(GDExtensionInterfacePrintWarningWithMessage, print_warning_with_message)                                                 \
+	X(GDExtensionInterfacePrintErrorWithMessage, print_error_with_message)                                                     \
+	X(GDExtensionInterfaceRefSetObject, ref_set_object)                                                                        \
+	X(GDExtensionInterfaceCallableCustomCreate2, callable_custom_create2)                                                      \
+	X(GDExtensionInterfaceClassdbConstructObject2, classdb_construct_object2)                                                  \
+	X(GDExtensionInterfaceClassdbRegisterExtensionClass4, classdb_register_extension_class4)                                   \
+	X(GDExtensionInterfaceClassdbRegisterExtensionClassMethod, classdb_register_extension_class_method)                        \
+	X(GDExtensionInterfaceClassdbRegisterExtensionClassVirtualMethod, classdb_register_extension_class_virtual_method)         \
+	X(GDExtensionInterfaceClassdbRegisterExtensionClassIntegerConstant, classdb_register_extension_class_integer_constant)     \
+	X(GDExtensionInterfaceClassdbRegisterExtensionClassProperty, classdb_register_extension_class_property)                    \
+	X(GDExtensionInterfaceClassdbRegisterExtensionClassPropertyGroup, classdb_register_extension_class_property_group)         \
+	X(GDExtensionInterfaceClassdbRegisterExtensionClassSignal, classdb_register_extension_class_signal)                        \
+	X(GDExtensionInterfaceClassdbUnregisterExtensionClass, classdb_unregister_extension_class)                                 \
+	X(GDExtensionsInterfaceEditorHelpLoadXmlFromUtf8Chars, editor_help_load_xml_from_utf8_chars)
