@@ -51,7 +51,7 @@ _SYSTEM_LIBRARIES = (
     *("libstdc++.so.6", "libgcc_s.so.1", "libz.so.1"),
 )
 # The engine asks a program for the desktop's folders, through a shell; there is neither.
-_NO_SHELL = 'Cannot create pipe from command: "xdg-user-dir"'
+NO_SHELL = 'Cannot create pipe from command: "xdg-user-dir"'
 # Mounts in its own namespace, steps into the root and becomes the game. Nothing of it is inside the root.
 _LOCK_IN = """
 import json, os, subprocess, sys
@@ -174,7 +174,7 @@ class EmptyRoot:
         }
         command = [*_unshare(), sys.executable, "-I", "-c", _LOCK_IN, json.dumps(order)]
         result = _run(command, {"LC_ALL": "C.UTF-8"}, timeout_sec)
-        problems = find_problems(f"{result.stdout}\n{result.stderr}", [_NO_SHELL, *allow])
+        problems = find_problems(f"{result.stdout}\n{result.stderr}", [NO_SHELL, *allow])
         if result.exit_code != exit_code or problems:
             pytest.fail(f"the game reported {problems or 'no error'}\n{result.log}", pytrace=False)
         return result
