@@ -53,9 +53,9 @@ def trimmed(data: bytes) -> bytes:
 def without_path(data: bytes, path: str) -> bytes:
     """The same with an absolute path of this machine made unreadable, in as many bytes.
 
-    Libraries remember where Python was installed, often in a developer's home. A runtime is told its place, so
-    nothing looks there. The last part stays: linkers keep a string that ends another only once, and in a folder
-    named after it that is the version which Python says it has.
+    Libraries remember where Python was installed, often in a developer's home. A runtime is told its place,
+    so nothing looks there. The last part stays: linkers keep a string that ends another only once, and in a
+    folder named after it that is the version which Python says it has.
     """
     written = path.encode()
     folder, slash, name = written.rpartition(b"/")
