@@ -284,3 +284,14 @@ def xvfb() -> Iterator[Window]:
     finally:
         process.terminate()
         process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def addon(tmp_path_factory) -> Path:
+    """The addon as a game developer unpacks it, with its library and runtime; not to be changed."""
+    from tests.engine import shipping  # it builds on this module
+
+    together = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        together = together.parent
+    return shipping.unpack_addon(together / "the addon")

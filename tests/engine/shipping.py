@@ -1,11 +1,12 @@
 """A game leaves the machine: the addon as a game developer gets it, the export, and a player's machine.
 
-The player's machine is an *empty root*: a folder that a process is locked into (mount namespace and chroot),
-with the C library, the libraries that Debian's template names, and nothing else: no Python, no shell, no home.
+The player's machine is an *empty root*: a folder that a process is locked into (mount namespace, chroot),
+with the C library and those that Debian's template names, and nothing else: no Python, no shell, no home.
 """
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import os
@@ -13,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,21 +99,39 @@ def require_templates(engine: Engine, *, leaves_machine: bool) -> Templates:
 
 
 def prepare_project(project: Project, engine: Engine, *, leaves_machine: bool = True) -> None:
-    """Enables the plugin, adds a preset, and links the templates to where this project's editor looks."""
+    """Names the scene to start, enables the plugin, adds a preset; links the templates to where its editor looks."""
     templates = require_templates(engine, leaves_machine=leaves_machine)
     templates.install(project.home / "data", template_version(engine))
     settings = (project.path / "project.godot").read_text(encoding="utf-8")
+    if "run/main_scene" not in settings:
+        scene = 'run/main_scene="res://main.tscn"'
+        settings = settings.replace("[application]\n", f"[application]\n\n{scene}", 1)
     if "[editor_plugins]" not in settings:
-        project.write("project.godot", settings + EDITOR_PLUGIN)
+        settings += EDITOR_PLUGIN
+    project.write("project.godot", settings)
     project.write("export_presets.cfg", preset())
 
 
-def copy_addon(target: Path, runtime: Path) -> None:
-    """The addon as its archive has it: built, with a runtime, and without what names this machine."""
-    shutil.copytree(ADDON, target, ignore=shutil.ignore_patterns("__pycache__", "bin"))
-    (target / "bin").mkdir()
-    shutil.copy2(ADDON / "bin" / LIBRARY, target / "bin")
-    link_tree(runtime, target / "bin" / RUNTIME)
+def unpack_addon(folder: Path) -> Path:
+    """The addon as its archive has it, unpacked below `folder`; the first process makes it for all."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        unpacked = folder / "unpacked"
+        if not unpacked.is_dir():
+            pack = [sys.executable, str(ADDON / "native" / "pack.py"), "--out", str(folder)]
+            subprocess.run(pack, check=True, capture_output=True, timeout=300)
+            (archive,) = folder.glob("*.zip")
+            with zipfile.ZipFile(archive) as contents:
+                contents.extractall(folder / "unfinished")
+            (folder / "unfinished").rename(unpacked)
+    return unpacked / "addons" / "adaptive_agents"
+
+
+def install_addon(project: Project, addon: Path) -> None:
+    """Puts an unpacked addon into a project that has none."""
+    link_tree(addon, project.path / "addons" / "adaptive_agents")
+    project.write(".godot/extension_list.cfg", "res://addons/adaptive_agents/adaptive_agents.gdextension\n")
 
 
 def link_tree(source: Path, target: Path) -> None:

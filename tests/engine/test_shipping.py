@@ -9,20 +9,19 @@ import functools
 import json
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from adaptive_agents.session import read_session
-from tests.engine.conftest import ADDON, find_problems
+from tests.engine.conftest import find_problems
 from tests.engine.scenes import ARCHER, main, record
 from tests.engine.shipping import (
     LIBRARY,
     NO_SHELL,
     RUNTIME,
-    copy_addon,
+    install_addon,
     link_tree,
     make_empty_root,
     prepare_project,
@@ -48,24 +47,11 @@ IDLE = r"plays on without adaptive|switched off"
 
 
 @pytest.fixture(scope="session")
-def runtime(tmp_path_factory) -> Path:
-    """Staged once, as `make addon` does it."""
-    folder = tmp_path_factory.mktemp("staged") / RUNTIME
-    stage = [sys.executable, str(ADDON / "native" / "stage.py"), "--out", str(folder)]
-    subprocess.run(stage, check=True, capture_output=True, timeout=300)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory, make_project_in, run_godot, engine, runtime) -> Path:
+def exported(tmp_path_factory, make_project_in, run_godot, engine, addon) -> Path:
     """The folder of a small game, exported from the command line."""
     folder = tmp_path_factory.mktemp("studio")
     project = make_project_in(folder, {"archer.gd": ARCHER, "main.gd": main(BODY)}, addon=False)
-    copy_addon(project.path / "addons" / "adaptive_agents", runtime)
-    project.write(".godot/extension_list.cfg", "res://addons/adaptive_agents/adaptive_agents.gdextension\n")
-    settings = (project.path / "project.godot").read_text(encoding="utf-8")
-    main_scene = 'run/main_scene="res://main.tscn"\n'
-    project.write("project.godot", settings.replace("[application]\n\n", f"[application]\n\n{main_scene}"))
+    install_addon(project, addon)
     make_tiny_brain(project.path / "archer.brain")
     prepare_project(project, engine)
     target = folder / "exported"
