@@ -1,6 +1,7 @@
 # The two commands: `make demo` and `make test`. Both do all set-up first, and repeat none of it.
 # `make bench` measures everything that the README promises; `make bench QUICK=1` a rough version of it in minutes,
 # `make bench NAMES="train sinusoid"` a part of it.
+# `make addon` packs the addon for game developers, `make wheel` its offline half for studios; both into build/.
 # PYTHON may name another interpreter for the virtual environment: make test PYTHON=/usr/bin/python3.12
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv/bin/python
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 GDSCRIPT := addons demo_game tests
 
-.PHONY: demo test bench setup lint format clean distclean
+.PHONY: demo test bench addon wheel setup lint format clean distclean
 .NOTPARALLEL:
 
 demo: setup
@@ -20,6 +21,14 @@ test: setup lint
 
 bench: setup
 	@$(VENV) -m tests.benchmarks $(if $(QUICK),--quick) $(NAMES)
+
+# PLATFORM is linux-x86_64, windows-x86_64 or macos-universal; this machine's Python serves the first alone.
+addon: setup
+	@$(VENV) addons/adaptive_agents/native/pack.py --out build $(if $(PLATFORM),--platform $(PLATFORM))
+
+wheel: setup
+	@$(VENV) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build .
+	@ls build/*.whl
 
 setup:
 	@$(PYTHON) -m pytrain.machine setup

@@ -1,4 +1,4 @@
-"""The runtime that a game takes along: whole, the same wherever it is made, and enough for what the addon does."""
+"""The runtime that a game takes along: whole, the same wherever it is made, enough for the addon."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,11 +29,12 @@ def native() -> Iterator[SimpleNamespace]:
     import compiled
     import elf
     import licences
+    import pack
     import runtime_files
     import stage
 
     yield SimpleNamespace(
-        compiled=compiled, elf=elf, licences=licences, runtime_files=runtime_files, stage=stage
+        compiled=compiled, elf=elf, licences=licences, pack=pack, runtime_files=runtime_files, stage=stage
     )
     sys.path.remove(str(ADDON / "native"))
 
@@ -212,3 +214,29 @@ def test_a_library_without_its_symbol_tables_asks_for_the_same(native) -> None:
     assert "libc.so.6" in native.elf.needed(data)
     assert (2,) < native.elf.newest_version(data) == native.elf.newest_version(trimmed)
     assert native.elf.trimmed(b"no library") == b"no library"
+
+
+def test_the_archive_is_the_same_to_the_byte_and_holds_no_sources_of_ours(native, runtime, tmp_path) -> None:
+    archives = [native.pack.pack(tmp_path / name) for name in ("a", "b")]
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    with zipfile.ZipFile(archives[0]) as archive:
+        names = archive.namelist()
+        modes = {entry.filename: entry.external_attr >> 16 for entry in archive.infolist()}
+    assert all(name.startswith("addons/adaptive_agents/") for name in names)
+    inside = {name.removeprefix("addons/adaptive_agents/") for name in names}
+    staged = {path.relative_to(runtime).as_posix() for path in runtime.rglob("*") if path.is_file()}
+    assert {f"bin/{runtime.name}/{name}" for name in staged} <= inside
+    assert {"plugin.cfg", "LICENSE", "adaptive_agents.gdextension", "editor/pytrain.gd"} <= inside
+    assert not [
+        name for name in inside if "__pycache__" in name or name.endswith((".py", ".c", ".h", ".import"))
+    ]
+    for line in (ADDON / "adaptive_agents.gdextension").read_text(encoding="utf-8").splitlines():
+        path = line.partition("=")[2].strip(' "').removeprefix("res://")
+        if path.endswith((".svg", f"{native.stage.HOST}.so")):
+            assert path in names
+    assert modes["addons/adaptive_agents/bin/libadaptive_agents.linux.x86_64.so"] & 0o111
+
+
+def test_the_version_is_the_same_everywhere(native) -> None:
+    project = tomllib.loads((ADDON.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert native.stage.addon_version() == project["version"]

@@ -53,12 +53,14 @@ def trimmed(data: bytes) -> bytes:
 def without_path(data: bytes, path: str) -> bytes:
     """The same with an absolute path of this machine made unreadable, in as many bytes.
 
-    Libraries remember where Python was installed, often in a developer's home. A runtime is told its place, so
-    nothing looks there.
+    Libraries remember where Python was installed, often in a developer's home. A runtime is told its place,
+    so nothing looks there. The last part stays: linkers keep a string that ends another only once, and in a
+    folder named after it that is the version which Python says it has.
     """
     written = path.encode()
+    folder, slash, name = written.rpartition(b"/")
     # What is as short as /usr says nothing, and might be part of something else.
-    return data.replace(written, b"/" + b"-" * (len(written) - 1)) if len(written) > 8 else data
+    return data.replace(written, b"/" + b"-" * (len(folder) - 1) + slash + name) if len(written) > 8 else data
 
 
 def needed(data: bytes) -> list[str]:

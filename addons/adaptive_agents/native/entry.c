@@ -57,22 +57,42 @@ static const char *const NOT_HERE =
 static const char *const UNPACK_AGAIN =
 		"Delete addons/adaptive_agents and unpack the addon's zip into the project again, then start the engine again.";
 
-static void report_to_player(const char *reason) {
-	static char text[PATH_SIZE * 5];
-	snprintf(text, sizeof text, "This game's files are incomplete: %s\nInstall the game again. It plays on without adaptive enemies.", reason);
-	print_error_with_message("Adaptive Agents could not start.", text, "adaptive_agents_entry", "adaptive_agents", 0, 0);
+static char for_the_player[PATH_SIZE * 5];
+
+/* A server or a test has no window: nobody would close the dialog there, and the run would wait for ever. */
+static void show_to_player(void *userdata, const GDExtensionConstVariantPtr *arguments, GDExtensionInt count, GDExtensionVariantPtr result,
+		GDExtensionCallError *error) {
+	aa_variant words[2];
+	const void *shown[] = { &words[0], &words[1] };
+	(void)userdata, (void)arguments, (void)count, (void)result;
+	error->error = GDEXTENSION_CALL_OK;
 	if (!has_window())
-		return; /* a server or a test: nobody would close the dialog, and the run would wait for ever */
-	/* Deferred to the first frame: on the main thread, and with the game's window behind the dialog. */
-	aa_variant words[3];
-	const void *arguments[] = { &words[0], &words[1], &words[2] };
-	aa_wrap_text(&words[0], "alert");
-	aa_wrap_text(&words[1], text);
-	aa_wrap_text(&words[2], "Adaptive Agents");
-	aa_variant nothing = aa_ask("OS", "call_deferred", arguments, 3);
+		return;
+	aa_wrap_text(&words[0], for_the_player);
+	aa_wrap_text(&words[1], "Adaptive Agents");
+	aa_variant nothing = aa_ask("OS", "alert", shown, 2);
 	variant_destroy(&nothing);
-	for (int i = 0; i < 3; ++i)
-		variant_destroy(&words[i]);
+	variant_destroy(&words[0]);
+	variant_destroy(&words[1]);
+}
+
+static void report_to_player(const char *reason) {
+	snprintf(for_the_player, sizeof for_the_player,
+			"This game's files are incomplete: %s\nInstall the game again. It plays on without adaptive enemies.", reason);
+	print_error_with_message("Adaptive Agents could not start.", for_the_player, "adaptive_agents_entry", "adaptive_agents", 0, 0);
+	/* Deferred to the first frame: only then the engine knows whether there is a window, and it stands behind the dialog. */
+	uint64_t callable[2];
+	aa_variant deferred, nothing;
+	GDExtensionCallError error;
+	GDExtensionCallableCustomInfo2 info = { 0 };
+	info.token = aa_library;
+	info.call_func = show_to_player;
+	callable_custom_create2(callable, &info);
+	aa_wrap(GDEXTENSION_VARIANT_TYPE_CALLABLE, &deferred, callable);
+	variant_call(&deferred, aa_name("call_deferred"), NULL, 0, &nothing, &error);
+	variant_destroy(&nothing);
+	variant_destroy(&deferred);
+	variant_get_ptr_destructor(GDEXTENSION_VARIANT_TYPE_CALLABLE)(callable);
 }
 
 /* Once per run: every agent would have the same to say. */

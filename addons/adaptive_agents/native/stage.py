@@ -1,8 +1,8 @@
 """Stages the Python that a game takes along: `python stage.py --out FOLDER`.
 
 The folder holds everything that runs beside the engine and the addon's library: libpython, the modules of
-the standard library that are in use (stdlib.txt), numpy, onnxruntime, msgpack, the bridge and our own package,
-and `python_home.cfg`, by which the library finds and checks them. All is taken from the Python that runs this.
+the standard library that are in use (stdlib.txt), numpy, onnxruntime, msgpack, the bridge, our own package
+and `python_home.cfg`, by which the library finds and checks them. All is from the Python that runs this.
 
 A folder is whole or not there: it is written beside its place and then renamed. Nothing is done where nothing
 changed since.
@@ -24,6 +24,7 @@ import compiled
 import elf
 import licences
 import runtime_files
+from build import addon_version
 from runtime_files import ADDON, NATIVE, Item, StageError
 
 HOME_FILE = "python_home.cfg"
@@ -49,14 +50,6 @@ class Staged:
         return sum(self.sizes.values())
 
 
-def addon_version(addon: Path = ADDON) -> str:
-    """The version that `plugin.cfg` gives."""
-    for line in (addon / "plugin.cfg").read_text(encoding="utf-8").splitlines():
-        if line.startswith("version="):
-            return line.partition("=")[2].strip().strip('"')
-    raise StageError(f'{addon / "plugin.cfg"} has no line version="…"')
-
-
 def stage(target: Path, platform: str = HOST, addon: Path = ADDON) -> Staged:
     """Makes the runtime in the folder `target`, or finds it ready.
 
@@ -70,7 +63,7 @@ def stage(target: Path, platform: str = HOST, addon: Path = ADDON) -> Staged:
             "for Linux, or export without a runtime, with agents that stay idle"
         )
     items = runtime_files.collect(addon)
-    stamp = _stamp(items, addon)
+    stamp = _stamp(items)
     stamp_file = target.with_name(target.name + ".stamp")
     if stamp_file.is_file() and stamp_file.read_text(encoding="utf-8") == stamp and (sizes := _whole(target)):
         return Staged(target, sizes, fresh=False)
@@ -95,9 +88,9 @@ def stage(target: Path, platform: str = HOST, addon: Path = ADDON) -> Staged:
     return Staged(target, sizes, fresh=True)
 
 
-def _stamp(items: Sequence[Item], addon: Path) -> str:
+def _stamp(items: Sequence[Item]) -> str:
     """What a runtime depends on: its sources by size and time, and the scripts that stage them."""
-    digest = hashlib.sha256(f"{addon_version(addon)} {sys.version}".encode())
+    digest = hashlib.sha256(f"{addon_version()} {sys.version}".encode())
     for path in sorted([*NATIVE.glob("*.py"), *NATIVE.glob("*.txt")]):
         digest.update(path.read_bytes())
     for item in items:
@@ -135,15 +128,15 @@ def _write(items: Sequence[Item], folder: Path, addon: Path) -> None:
     compiled.compile_all(jobs)
     runtime_files.pack(loose, folder / runtime_files.STANDARD_ZIP)
     (folder / THIRD_PARTY).write_text(licences.third_party(), encoding="utf-8", newline="\n")
-    (folder / HOME_FILE).write_text(_home(folder, addon), encoding="utf-8", newline="\n")
+    (folder / HOME_FILE).write_text(_home(folder), encoding="utf-8", newline="\n")
     for path in (folder / THIRD_PARTY, folder / HOME_FILE):
         path.chmod(0o644)
 
 
-def _home(folder: Path, addon: Path) -> str:
+def _home(folder: Path) -> str:
     lines = [
         "# Written by native/stage.py: the Python of this game. Files are checked by their sizes.",
-        f"version={addon_version(addon)}",
+        f"version={addon_version()}",
         f"python={runtime_files.VERSION}",
         f"libpython={runtime_files.libpython().name}",
         "home=./",
