@@ -1,4 +1,4 @@
-"""Where the editor finds pytrain when the addon comes from its archive: no clone, no environment beside it."""
+"""Where the editor finds pytrain when the addon comes from its archive: no clone, no other environment."""
 
 from __future__ import annotations
 
