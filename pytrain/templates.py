@@ -29,7 +29,7 @@ class Templates:
     release: Path
     debug: Path
     libraries: Path | None
-    """Folder of the libraries that an unpatched template of Debian's needs; None when it needs none of ours."""
+    """Folder of the libraries that an unpatched template of Debian's needs; None for those of the user."""
 
     def install(self, data_home: Path, version: str) -> None:
         """Links both to where an editor of that version looks, below an `XDG_DATA_HOME` of the caller's."""
@@ -75,4 +75,3 @@ def where_to_get(of: Engine) -> str:
         f"no export templates of Godot {template_version(of)} in '{installed_folder(of)}': install them from "
         "the editor (Editor > Manage Export Templates)"
     )
-

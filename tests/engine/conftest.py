@@ -28,7 +28,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pytrain.engine import find_xvfb, require_godot
+from pytrain.engine import Engine, find_xvfb, require_godot
 
 ADDON = Path(__file__).resolve().parents[2] / "addons" / "adaptive_agents"
 LIMIT_SEC = 60.0
@@ -152,9 +152,15 @@ def find_problems(log: str, allow: Sequence[str] = ()) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def godot() -> Path:
+def engine() -> Engine:
     """The engine that `make setup` found or fetched."""
-    return require_godot().path
+    return require_godot()
+
+
+@pytest.fixture(scope="session")
+def godot(engine) -> Path:
+    """Its program."""
+    return engine.path
 
 
 @pytest.fixture(scope="session")
@@ -278,3 +284,14 @@ def xvfb() -> Iterator[Window]:
     finally:
         process.terminate()
         process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def addon(tmp_path_factory) -> Path:
+    """The addon as a game developer unpacks it, with its library and runtime; not to be changed."""
+    from tests.engine import shipping  # it builds on this module
+
+    together = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        together = together.parent
+    return shipping.unpack_addon(together / "the addon")

@@ -27,7 +27,7 @@ _LEFT_OUT = {
     # the test that plays with a staged runtime.
     "numpy": (
         *("conftest", "distutils", "f2py", "testing", "tests", "typing/tests", "_pyinstaller", "_configtool"),
-        *("doc", "fft", "ma", "polynomial", "_core/include", "_core/lib", "random/lib", "random/include"),
+        *("doc", "fft", "polynomial", "_core/include", "_core/lib", "random/lib", "random/include"),
         *("rec", "char", "strings", "core", "ctypeslib", "_core/_multiarray_tests", "_core/_umath_tests"),
         *("_core/_simd", "_core/_operand_flag_tests", "_core/_rational_tests", "_core/_struct_ufunc_tests"),
         *("lib/_user_array_impl", "lib/user_array", "lib/recfunctions", "random/_examples"),

@@ -1,0 +1,225 @@
+"""Exports from the command line: what goes along, and one clear message instead of a game that cannot start.
+
+One project is exported many times; each test leaves it as it was.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import struct
+import subprocess
+import zipfile
+
+import pytest
+
+from tests.engine.conftest import _environment, _run, find_problems
+from tests.engine.shipping import (
+    LIBRARY,
+    RUNTIME,
+    install_addon,
+    link_tree,
+    make_empty_root,
+    prepare_project,
+    preset,
+    replace_file,
+)
+
+pytestmark = pytest.mark.engine
+GAME = """\
+extends Node
+
+func _ready() -> void:
+	var agent := AdaptiveAgent.new()
+	print("runs with ", agent.get_class())
+	agent.free()
+	get_tree().quit()
+"""
+# What the engine adds when a shared object is missing, which is how an export is stopped.
+STOPPED = r"this export was stopped|Project export for preset"
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory, make_project_in, engine, addon):
+    """A small game with the addon, ready to export."""
+    project = make_project_in(tmp_path_factory.mktemp("studio"), {"main.gd": GAME}, addon=False)
+    install_addon(project, addon)
+    prepare_project(project, engine)
+    return project
+
+
+@pytest.fixture
+def bin_folder(studio):
+    """The addon's built files, for a test to damage; mended afterwards."""
+    folder = studio.path / "addons" / "adaptive_agents" / "bin"
+    kept = studio.path.with_name("kept bin")
+    link_tree(folder, kept)
+    yield folder
+    shutil.rmtree(folder)
+    kept.rename(folder)
+
+
+@pytest.fixture
+def export(studio, run_godot, tmp_path):
+    """Exports the game with some preset and returns (folder, run)."""
+
+    def run(name="game.x86_64", mode="--export-release", exit_code=0, allow=(), **settings):
+        studio.write("export_presets.cfg", preset(**settings))
+        target = tmp_path / "exported"
+        target.mkdir(exist_ok=True)
+        command = [mode, "Linux", str(target / name)]
+        return target, run_godot(command, project=studio, exit_code=exit_code, allow=allow, timeout_sec=120)
+
+    return run
+
+
+@pytest.fixture
+def refuse(export):
+    """Exports what must not be exported: returns the one message; nothing may be left behind."""
+
+    def run(**settings):
+        target, run = export(exit_code=1, allow=[STOPPED, r"^ERROR: Adaptive Agents: "], **settings)
+        assert list(target.iterdir()) == []
+        (message,) = re.findall(r"^ERROR: Adaptive Agents: (.*)$", run.stderr, re.MULTILINE)
+        return message
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["game.x86_64", "game.zip"])
+@pytest.mark.parametrize("mode", ["--export-release", "--export-debug"])
+def test_a_game_is_whole_in_a_folder_and_in_an_archive(export, tmp_path, engine, name, mode):
+    target, _ = export(name, mode)
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(target / name) as archive:
+            archive.extractall(target)
+        (program,) = target.glob("*.x86_64")
+        program.chmod(0o755)
+    (program,) = target.glob("*.x86_64")
+    run = make_empty_root(tmp_path / "root", engine).run(
+        target, program=program.name, env={"XDG_DATA_HOME": "/kept"}
+    )
+    assert "runs with AdaptiveAgent" in run.stdout
+    assert not any("switched off" in text or "plays on without" in text for text in (run.stdout, run.stderr))
+
+
+def test_with_selected_scenes_the_extension_comes_along_though_the_engine_forgets_it(
+    export, tmp_path, engine
+):
+    target, _ = export(filter="scenes", files=["res://main.tscn"])
+    assert {path.name for path in target.iterdir()} == {"game.x86_64", "game.pck", LIBRARY, RUNTIME}
+    run = make_empty_root(tmp_path / "root", engine).run(target, env={"XDG_DATA_HOME": "/kept"})
+    assert "runs with AdaptiveAgent" in run.stdout
+
+
+def test_with_selected_scenes_and_another_extension_it_says_what_to_include(studio, refuse):
+    other = studio.write("other.gdextension", '[configuration]\nentry_symbol="x"\n[libraries]\n')
+    try:
+        message = refuse(filter="scenes", files=["res://main.tscn"], include="other.gdextension")
+    finally:
+        other.unlink()
+    assert "res://other.gdextension" in message
+    assert "include filter" in message
+
+
+def test_a_preset_that_excludes_the_addon_gets_none_of_it(export):
+    target, run = export(exclude="addons/*")
+    assert {path.name for path in target.iterdir()} == {"game.x86_64", "game.pck"}
+    assert "Left out" in run.stdout
+
+
+@pytest.mark.parametrize(("architecture", "machine"), [("x86_32", 3), ("arm64", 183)])
+def test_a_platform_that_the_addon_has_not_is_refused(refuse, tmp_path, architecture, machine):
+    template = tmp_path / "template"
+    header = bytearray(64)
+    header[:7] = b"\x7fELF\x02\x01\x01"
+    struct.pack_into("<HH", header, 16, 2, machine)
+    template.write_bytes(bytes(header) + bytes(4096))
+    message = refuse(architecture=architecture, template=str(template))
+    assert f"(linux.{architecture})" in message
+    assert "linux.x86_64" in message
+
+
+def test_a_library_that_was_not_built_is_named(bin_folder, refuse):
+    (bin_folder / LIBRARY).unlink()
+    message = refuse()
+    assert f"'res://addons/adaptive_agents/bin/{LIBRARY}' is missing" in message
+
+
+def test_a_runtime_that_is_missing_is_named(bin_folder, refuse):
+    shutil.rmtree(bin_folder / RUNTIME)
+    message = refuse()
+    assert str(bin_folder / RUNTIME) in message
+    assert "linux-x86_64" in message
+
+
+def test_a_damaged_file_of_the_runtime_is_named_with_both_sizes(bin_folder, refuse):
+    file = bin_folder / RUNTIME / "python311.zip"
+    size = file.stat().st_size
+    replace_file(file, file.read_bytes()[:-7])
+    message = refuse()
+    assert f"python311.zip' has {size - 7} bytes instead of {size}" in message
+
+
+@pytest.mark.parametrize(
+    ("line", "changed", "says"),
+    [
+        (r"^version=.*$", "version=9.9.9", "that of version 9.9.9, the addon is 0.1.0"),
+        (r"^complete=yes$", "", "half written"),
+    ],
+)
+def test_a_runtime_that_is_another_or_half_is_refused(bin_folder, refuse, line, changed, says):
+    home = bin_folder / RUNTIME / "python_home.cfg"
+    text = re.sub(line, changed, home.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    replace_file(home, text.encode())
+    assert says in refuse()
+
+
+def test_a_project_that_has_the_addon_twice_is_told_both_places(studio, refuse):
+    again = studio.path / "addons" / "copy" / "adaptive_agents.gdextension"
+    again.parent.mkdir()
+    shutil.copy(studio.path / "addons" / "adaptive_agents" / again.name, again)
+    listed = studio.path / ".godot" / "extension_list.cfg"
+    before = listed.read_text(encoding="utf-8")
+    listed.write_text(before + "res://addons/copy/adaptive_agents.gdextension\n", encoding="utf-8")
+    try:
+        message = refuse()
+    finally:
+        shutil.rmtree(again.parent)
+        listed.write_text(before, encoding="utf-8")
+    assert "2 times" in message
+    assert "res://addons/copy/adaptive_agents.gdextension" in message
+
+
+def test_a_missing_template_is_the_engines_message_and_leaves_nothing(export, tmp_path):
+    target, run = export(exit_code=1, allow=[r"^ERROR: "], template=str(tmp_path / "none"))
+    assert "template" in run.stderr
+    assert list(target.iterdir()) == []
+
+
+def test_without_room_for_the_runtime_both_sizes_are_told(studio, godot, tmp_path):
+    target = tmp_path / "full"
+    target.mkdir()
+    studio.write("export_presets.cfg", preset())
+    small_disk = 'mount -t tmpfs -o size=90m none "$0" && "$@"; status=$?; ls -A "$0" >&2; exit $status'
+    export = [str(godot), "--headless", "--path", str(studio.path), "--export-release", "Linux"]
+    command = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        small_disk,
+        str(target),
+        *export,
+        str(target / "game.x86_64"),
+    ]
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets no process have mounts of its own")
+    run = _run(command, _environment(studio, None, {}), 60)
+    assert run.exit_code == 1
+    problems = find_problems(run.stderr, [STOPPED])
+    assert len(problems) == 1, run.log
+    assert re.search(
+        r"No room for the runtime: it takes \d+\.\d MB, and '.*full' has \d+\.\d MB left", problems[0]
+    )
+    assert not re.search(r"^(game|adaptive)", run.stderr, re.MULTILINE)
