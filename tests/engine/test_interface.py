@@ -1,4 +1,4 @@
-"""The engine's declarations that the native part is compiled with: Godot 4.4's, and still true of this one."""
+"""The declarations that the native part is compiled with: Godot 4.4's, and still true of this engine."""
 
 from __future__ import annotations
 
