@@ -22,9 +22,11 @@ test: setup lint
 bench: setup
 	@$(VENV) -m tests.benchmarks $(if $(QUICK),--quick) $(NAMES)
 
-# PLATFORM is linux-x86_64, windows-x86_64 or macos-universal; this machine's Python serves the first alone.
+# PLATFORM is linux-x86_64, windows-x86_64 or macos-universal. This machine's Python serves the first alone: for the others
+# PYTHON_ARCHIVE names python.org's archive of the same Python (Windows: the embeddable package).
 addon: setup
-	@$(VENV) addons/adaptive_agents/native/pack.py --out build $(if $(PLATFORM),--platform $(PLATFORM))
+	@$(VENV) addons/adaptive_agents/native/pack.py --out build $(if $(PLATFORM),--platform $(PLATFORM)) \
+		$(if $(PYTHON_ARCHIVE),--python-archive "$(PYTHON_ARCHIVE)")
 
 wheel: setup
 	@rm -rf build/lib build/bdist.*

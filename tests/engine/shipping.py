@@ -120,7 +120,7 @@ def unpack_addon(folder: Path) -> Path:
         unpacked = folder / "unpacked"
         if not unpacked.is_dir():
             pack = [sys.executable, str(ADDON / "native" / "pack.py"), "--out", str(folder)]
-            subprocess.run(pack, check=True, capture_output=True, timeout=300)
+            subprocess.run(pack, check=True, capture_output=True, timeout=900)  # the first time on a machine
             (archive,) = folder.glob("*.zip")
             with zipfile.ZipFile(archive) as contents:
                 contents.extractall(folder / "unfinished")

@@ -15,6 +15,7 @@ headers and a shared libpython.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -135,7 +136,8 @@ def bridge_source(folder: Path, interface: str) -> None:
     builder.cdef(callbacks)
     forward = re.sub(r"^\s*(?=\w.*;)", "static ", callbacks.split("{")[1].split("}")[0], flags=re.MULTILINE)
     builder.set_source(MODULE, f'#include "gdextension_interface.h"\n{headers}\n{forward}\n{bridge}')
-    builder.emit_c_code(str(folder / f"{MODULE}.c"))
+    with contextlib.redirect_stdout(None):  # it tells where it writes
+        builder.emit_c_code(str(folder / f"{MODULE}.c"))
 
 
 def _without_comments(source: str) -> str:

@@ -121,8 +121,10 @@ def _compile(platform: Platform, folder: Path, target: Path, sources: list[Path]
         command += ["-o", str(output), *map(str, sources)]
         _run(command)
         slices.append(output.read_bytes())
-    target.write_bytes(slices[0] if len(slices) == 1 else join_slices(slices))
-    target.chmod(0o755)
+    content = slices[0] if len(slices) == 1 else join_slices(slices)
+    if not target.is_file() or target.read_bytes() != content:  # what depends on it looks at its time
+        target.write_bytes(content)
+        target.chmod(0o755)
 
 
 def join_slices(slices: list[bytes]) -> bytes:

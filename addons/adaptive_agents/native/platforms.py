@@ -19,8 +19,8 @@ class Platform:
     """File name of the bridge. It uses Python's limited interface alone, but entry and package do not."""
     targets: tuple[str, ...]
     """As zig calls them; several are joined into one file."""
-    wheels: tuple[tuple[str, ...], ...]
-    """For each target, what pip calls its wheels, best first."""
+    wheels: tuple[str, ...]
+    """What pip calls its wheels, best first."""
 
     @property
     def library(self) -> str:
@@ -45,18 +45,16 @@ LINUX = Platform(
     "so",
     f"{MODULE}.abi3.so",
     ("x86_64-linux-gnu.2.28",),
-    (("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64"),),
+    ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64"),
 )
-WINDOWS = Platform("windows.x86_64", "dll", f"{MODULE}.pyd", ("x86_64-windows-gnu",), (("win_amd64",),))
+WINDOWS = Platform("windows.x86_64", "dll", f"{MODULE}.pyd", ("x86_64-windows-gnu",), ("win_amd64",))
 MACOS = Platform(
     "macos.universal",
     "dylib",
     f"{MODULE}.abi3.so",
     ("aarch64-macos.11.0", "x86_64-macos.11.0"),
-    tuple(
-        tuple(f"macosx_{system}_{kind}" for system in ("11_0", "12_0", "13_0", "14_0") for kind in kinds)
-        for kinds in (("arm64", "universal2"), ("x86_64", "universal2"))
-    ),
+    # onnxruntime gave up Intel's processors after 1.23: there the agents of a game stay idle.
+    tuple(f"macosx_{system}_0_{kind}" for system in (14, 13, 12, 11) for kind in ("arm64", "universal2")),
 )
 PLATFORMS = (LINUX, WINDOWS, MACOS)
 

@@ -36,7 +36,7 @@ _LEFT_OUT = {
         *("backend", "datasets", "quantization", "tools", "transformers"),
         # A second copy of all that the Python module holds.
         *(
-            "capi/libonnxruntime.so",
+            *("capi/libonnxruntime", "capi/onnxruntime", "capi/onnxruntime_providers_shared"),
             "capi/convert_npz_to_onnx_adapter",
             "capi/onnxruntime_collect_build_info",
         ),
@@ -66,19 +66,25 @@ class Item:
         return bool(self.shown_as)
 
 
-def collect(addon: Path = ADDON) -> list[Item]:
-    """Every file of the runtime.
+def collect(addon: Path = ADDON, bridge: Path | None = None) -> list[Item]:
+    """Every file of the runtime; its bridge is the one that build.py made, where no other is given.
 
     Raises:
         StageError: one is not on this machine.
     """
-    items = [Item(libpython().name, libpython()), *_standard(), *_bridge(addon), *_cffi_backend()]
+    items = [Item(libpython().name, libpython()), *_standard(), *_cffi_backend()]
+    items += [Item(f"{SITE}/{bridge.name}", bridge)] if bridge else _bridge(addon)
     for package in PACKAGES:
         items += _package(package)
+    items += own_items(addon)
+    return sorted(items, key=lambda item: item.target)
+
+
+def own_items(addon: Path) -> Iterator[Item]:
+    """The addon's own package."""
     for source in _sources(addon / "python" / "adaptive_agents"):
         name = source.relative_to(addon / "python").as_posix()
-        items.append(Item(f"{name}c", source, name, zipped=True))
-    return sorted(items, key=lambda item: item.target)
+        yield Item(f"{name}c", source, name, zipped=True)
 
 
 def libpython() -> Path:
@@ -161,9 +167,14 @@ def _package(name: str) -> Iterator[Item]:
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise _missing(name)
-    folder = Path(spec.submodule_search_locations[0])
+    yield from package_items(Path(spec.submodule_search_locations[0]))
+
+
+def package_items(folder: Path, suffixes: tuple[str, ...] = (".so",)) -> Iterator[Item]:
+    """A package's modules and libraries, those that lie in a folder beside it included."""
+    name = folder.name
     left_out = tuple(f"{name}/{part}" for part in _LEFT_OUT[name])
-    for source in [*_sources(folder), *_libraries(folder)]:
+    for source in [*_sources(folder), *_libraries(folder, suffixes)]:
         path = source.relative_to(folder.parent).as_posix()
         if "/tests/" in path or _is_part(path, left_out):
             continue
@@ -172,7 +183,7 @@ def _package(name: str) -> Iterator[Item]:
         else:
             yield Item(f"{SITE}/{path}", source)
     beside = folder.with_name(f"{name}.libs")
-    for source in _libraries(beside):
+    for source in _libraries(beside, suffixes):
         yield Item(f"{SITE}/{beside.name}/{source.name}", source)
 
 
@@ -185,8 +196,10 @@ def _sources(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts)
 
 
-def _libraries(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and ".so" in path.suffixes)
+def _libraries(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and not set(suffixes).isdisjoint(path.suffixes)
+    )
 
 
 def _missing(package: str) -> StageError:

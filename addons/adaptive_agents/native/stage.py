@@ -23,13 +23,15 @@ from pathlib import Path
 import compiled
 import elf
 import licences
+import platforms
 import runtime_files
+import wheels
 from build import addon_version
 from runtime_files import ADDON, NATIVE, Item, StageError
 
 HOME_FILE = "python_home.cfg"
 THIRD_PARTY = "THIRD_PARTY.md"
-HOST = "linux.x86_64"
+HOST = platforms.LINUX.name
 SPARE_BYTES = 20_000_000
 """Left free on the disk beside what is written."""
 
@@ -50,19 +52,45 @@ class Staged:
         return sum(self.sizes.values())
 
 
-def stage(target: Path, platform: str = HOST, addon: Path = ADDON) -> Staged:
+def stage(
+    target: Path,
+    platform: str = HOST,
+    addon: Path = ADDON,
+    bridge: Path | None = None,
+    archive: Path | None = None,
+) -> Staged:
     """Makes the runtime in the folder `target`, or finds it ready.
+
+    Args:
+        target: the folder `adaptive_agents.<platform>`.
+        platform: as in Godot's feature tags.
+        addon: whose Python package goes along.
+        bridge: the bridge to take; by default the one that build.py made for this machine. Cross-compiled for
+            another platform, which also needs an archive.
+        archive: the interpreter of another platform.
 
     Raises:
         StageError: a part is missing or made for another Python, or there is no room; the message says
             what to do.
     """
-    if platform != HOST:
+    if platform == HOST:
+        return _stage(target, runtime_files.collect(addon, bridge), runtime_files.libpython().name, addon)
+    if bridge is None:
         raise StageError(
-            f"a runtime for {platform} cannot be staged from this machine's Python ({HOST}): export the game "
-            "for Linux, or export without a runtime, with agents that stay idle"
+            f"a runtime for {platform} cannot be staged from this machine's Python ({HOST}): unpack the "
+            f"addon's zip of that platform (make addon PLATFORM={platform.replace('.', '-')}) into the project, or "
+            "export without a runtime, with agents that stay idle"
         )
-    items = runtime_files.collect(addon)
+    chosen = platforms.find(platform)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".parts-") as parts:
+        items = wheels.collect(chosen, archive, Path(parts), addon, bridge)
+        staged = _stage(target, items, wheels.libpython(chosen), addon)
+    wheels.check_complete(chosen, list(staged.sizes))
+    return staged
+
+
+def _stage(target: Path, items: Sequence[Item], libpython: str, addon: Path) -> Staged:
     stamp = _stamp(items)
     stamp_file = target.with_name(target.name + ".stamp")
     if stamp_file.is_file() and stamp_file.read_text(encoding="utf-8") == stamp and (sizes := _whole(target)):
@@ -72,7 +100,7 @@ def stage(target: Path, platform: str = HOST, addon: Path = ADDON) -> Staged:
     temporary = Path(tempfile.mkdtemp(prefix=".staging-", dir=target.parent))
     try:
         fresh = temporary / "runtime"
-        _write(items, fresh, addon)
+        _write(items, fresh, libpython, addon)
         sizes = _whole(fresh)
         stamp_file.unlink(missing_ok=True)
         if target.exists():
@@ -109,7 +137,7 @@ def _check_room(items: Sequence[Item], folder: Path) -> None:
         )
 
 
-def _write(items: Sequence[Item], folder: Path, addon: Path) -> None:
+def _write(items: Sequence[Item], folder: Path, libpython: str, addon: Path) -> None:
     """Writes every file; `python_home.cfg` last, because its last line says that all is there."""
     folder.mkdir()
     loose = folder.with_name("modules")
@@ -128,17 +156,17 @@ def _write(items: Sequence[Item], folder: Path, addon: Path) -> None:
     compiled.compile_all(jobs)
     runtime_files.pack(loose, folder / runtime_files.STANDARD_ZIP)
     (folder / THIRD_PARTY).write_text(licences.third_party(), encoding="utf-8", newline="\n")
-    (folder / HOME_FILE).write_text(_home(folder), encoding="utf-8", newline="\n")
+    (folder / HOME_FILE).write_text(_home(folder, libpython), encoding="utf-8", newline="\n")
     for path in (folder / THIRD_PARTY, folder / HOME_FILE):
         path.chmod(0o644)
 
 
-def _home(folder: Path) -> str:
+def _home(folder: Path, libpython: str) -> str:
     lines = [
         "# Written by native/stage.py: the Python of this game. Files are checked by their sizes.",
         f"version={addon_version()}",
         f"python={runtime_files.VERSION}",
-        f"libpython={runtime_files.libpython().name}",
+        f"libpython={libpython}",
         "home=./",
         *(f"path={path}" for path in (runtime_files.STANDARD_ZIP, runtime_files.DYNLOAD, runtime_files.SITE)),
         *(f"file={path.stat().st_size} {path.relative_to(folder).as_posix()}" for path in _files(folder)),
