@@ -47,6 +47,7 @@ const PLATFORM_FEATURES: PackedStringArray = [
 
 var _path: String = ""
 var _folder: String = ""
+var _library: String = ""
 var _adds_extension: bool = false
 var _is_stopped: bool = false
 
@@ -71,7 +72,7 @@ func _export_begin(features: PackedStringArray, _is_debug: bool, path: String, _
 	var platform := _find_platform(features)
 	var problem := _find_problem(platform, features)
 	if problem.is_empty():
-		_add_extension(platform)
+		_add_extension()
 		problem = _add_runtime(platform)
 	if not problem.is_empty():
 		_stop(problem)
@@ -97,12 +98,13 @@ func _export_end() -> void:
 	var target := _path.get_base_dir().path_join(_folder.get_file())
 	if _folder.is_empty() or not DirAccess.dir_exists_absolute(target):
 		return  # no runtime, or one in an archive or bundle that the engine has closed already
-	var problem: String = PythonRuntime.find_damage(target)
-	if not problem.is_empty():
+	var damage: String = PythonRuntime.find_damage(target)
+	if not damage.is_empty():
 		_tell(
 			EditorExportPlatform.EXPORT_MESSAGE_ERROR,
-			"The runtime was not copied whole: " + problem
+			"The runtime was not copied whole, perhaps for want of room: " + damage
 		)
+		PythonRuntime.remove(target)
 		_remove_half_written()
 
 
@@ -133,14 +135,14 @@ func _find_problem(platform: String, features: PackedStringArray) -> String:
 			"This project has the addon %d times: %s. Keep the one in %s."
 			% [copies.size(), ", ".join(copies), ADDON]
 		)
-	var library := _get_library(platform)
-	if not FileAccess.file_exists(library):
+	_library = ADDON + "bin/libadaptive_agents.%s.%s" % [platform, PLATFORMS[platform]["suffix"]]
+	if not FileAccess.file_exists(_library):
 		return (
 			(
 				"'%s' is missing: without it no script that names an adaptive class can be read. Take it from"
 				+ " the addon's archive, or build it with native/build.py."
 			)
-			% library
+			% _library
 		)
 	return ""
 
@@ -154,13 +156,9 @@ func _describe(features: PackedStringArray) -> String:
 	return ".".join(named)
 
 
-func _get_library(platform: String) -> String:
-	return ADDON + "bin/libadaptive_agents.%s.%s" % [platform, PLATFORMS[platform]["suffix"]]
-
-
 ## With [i]Export selected scenes[/i] the engine leaves extensions out (godot#119702), and then no
 ## script that names one of our classes can be read.
-func _add_extension(platform: String) -> void:
+func _add_extension() -> void:
 	var preset := get_export_preset()
 	_adds_extension = (
 		preset.get_export_filter() in SELECTED and not _is_named_in(preset.get_include_filter())
@@ -168,7 +166,7 @@ func _add_extension(platform: String) -> void:
 	if _adds_extension:
 		add_file(EXTENSION, FileAccess.get_file_as_bytes(EXTENSION), false)
 		add_file(EXTENSION_LIST, (EXTENSION + "\n").to_utf8_buffer(), false)
-		add_shared_object(ProjectSettings.globalize_path(_get_library(platform)), [], "")
+		add_shared_object(ProjectSettings.globalize_path(_library), [], "")
 
 
 ## Whether one of a preset's filters names our extension: "*.gdextension, addons/*".
@@ -223,6 +221,7 @@ func _tell(type: EditorExportPlatform.ExportMessageType, message: String) -> voi
 
 
 func _remove_half_written() -> void:
-	for written: String in [_path, _path.get_basename() + ".pck"]:
+	var library := _path.get_base_dir().path_join(_library.get_file())
+	for written: String in [_path, _path.get_basename() + ".pck", library]:
 		if FileAccess.file_exists(written):
 			DirAccess.remove_absolute(written)
