@@ -223,7 +223,10 @@ class Crowd:
             return
         wanted = waiting
         if not self.is_category and not np.array_equal(deciding, waiting):
-            wanted = np.union1d(deciding, waiting)
+            # Not union1d, which would import numpy.ma in the middle of a game.
+            is_wanted = np.zeros(len(self.agents), bool)
+            is_wanted[deciding] = is_wanted[waiting] = True
+            wanted = np.flatnonzero(is_wanted)
         arrangement = self._arrangement
         measured = self._measure(wanted) if len(wanted) else None
         if self._arrangement != arrangement:
