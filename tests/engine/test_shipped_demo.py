@@ -26,7 +26,7 @@ WORDS = [
 
 @pytest.fixture
 def demo(tmp_path, engine) -> Project:
-    """This repository's project, starting with its simulation; a developer's tree, so that the runtime is staged."""
+    """This repository's project, starting with its simulation. Its runtime is staged by the export."""
     project = Project(tmp_path / "demo", "Adaptive Agents demo", tmp_path / "home of the demo")
     (project.path / "addons").mkdir(parents=True)
     (project.path / "addons" / "adaptive_agents").symlink_to(ROOT / "addons" / "adaptive_agents")

@@ -7,6 +7,7 @@ extends EditorExportPlugin
 ## that it was told to copy: so a problem names one that does not exist, and the export fails, from
 ## the dialog and with an exit status. What was written until then is taken away at the end.
 
+const NativeLibrary := preload("native_library.gd")
 const PythonRuntime := preload("python_runtime.gd")
 
 const ADDON := "res://addons/adaptive_agents/"
@@ -19,12 +20,10 @@ const STOP := "res://.godot/adaptive_agents/this export was stopped, see the mes
 const CATEGORY := "Adaptive Agents"
 ## What a game needs of the addon inside its .pck; the rest is for the editor.
 const IN_THE_GAME: PackedStringArray = ["gdextension", "svg"]
-## Suffix of a shared library, and where the runtime goes: "" is beside the executable. A bundle of
-## macOS takes nothing but code beside its libraries.
-const PLATFORMS: Dictionary = {
-	"linux.x86_64": {"suffix": "so", "target": ""},
-	"windows.x86_64": {"suffix": "dll", "target": ""},
-	"macos.universal": {"suffix": "dylib", "target": "Contents/Resources"},
+## Where the runtime goes: "" is beside the executable. A bundle of macOS takes nothing but code
+## beside its libraries.
+const TARGETS: Dictionary[String, String] = {
+	"linux.x86_64": "", "windows.x86_64": "", "macos.universal": "Contents/Resources"
 }
 const PLATFORM_FEATURES: PackedStringArray = [
 	"linux",
@@ -110,7 +109,7 @@ func _export_end() -> void:
 
 ## As in the names of our files: "linux.x86_64". An empty string where the addon has none.
 func _find_platform(features: PackedStringArray) -> String:
-	for platform: String in PLATFORMS:
+	for platform: String in TARGETS:
 		var parts := platform.split(".")
 		if parts[0] in features and (parts[1] in features or parts[1] == "universal"):
 			return platform
@@ -124,7 +123,7 @@ func _find_problem(platform: String, features: PackedStringArray) -> String:
 				"There are no Adaptive Agents for this preset (%s): the addon runs on %s. Choose one of"
 				+ " them, or take the addon out of this game."
 			)
-			% [_describe(features), ", ".join(PLATFORMS.keys())]
+			% [_describe(features), ", ".join(TARGETS.keys())]
 		)
 	var copies: PackedStringArray = []
 	for line: String in FileAccess.get_file_as_string(EXTENSION_LIST).split("\n"):
@@ -135,7 +134,7 @@ func _find_problem(platform: String, features: PackedStringArray) -> String:
 			"This project has the addon %d times: %s. Keep the one in %s."
 			% [copies.size(), ", ".join(copies), ADDON]
 		)
-	_library = ADDON + "bin/libadaptive_agents.%s.%s" % [platform, PLATFORMS[platform]["suffix"]]
+	_library = NativeLibrary.get_path_for(platform)
 	if not FileAccess.file_exists(_library):
 		return (
 			(
@@ -194,7 +193,7 @@ func _add_runtime(platform: String) -> String:
 			"No room for the runtime: it takes %.1f MB, and '%s' has %.1f MB left."
 			% [size["bytes"] / 1e6, _path.get_base_dir(), room / 1e6]
 		)
-	add_shared_object(_folder, [], PLATFORMS[platform]["target"])
+	add_shared_object(_folder, [], TARGETS[platform])
 	_tell(
 		EditorExportPlatform.EXPORT_MESSAGE_INFO,
 		(
