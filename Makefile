@@ -27,7 +27,9 @@ addon: setup
 	@$(VENV) addons/adaptive_agents/native/pack.py --out build $(if $(PLATFORM),--platform $(PLATFORM))
 
 wheel: setup
-	@$(VENV) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build .
+	@rm -rf build/lib build/bdist.*
+	@$(VENV) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir build .
+	@rm -rf build/lib build/bdist.*
 	@ls build/*.whl
 
 setup:

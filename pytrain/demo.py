@@ -24,7 +24,7 @@ from tyro.conf import arg
 
 from pytrain.benchmark import benchmark
 from pytrain.console import PROGRESS_VARIABLE, messages, results, watch
-from pytrain.engine import ROOT, require_godot
+from pytrain.engine import require_clone, require_godot
 from pytrain.errors import PytrainError
 from pytrain.play import PlaySettings, play
 from pytrain.processes import Job, run_side_by_side
@@ -276,8 +276,8 @@ def has_display() -> bool:
 
 def open_game(brain: Path) -> None:
     """The playable game, until its window is closed."""
-    command = [str(require_godot().path), "--path", str(ROOT), "--", f"brain={brain.resolve()}"]
-    subprocess.run(command, check=False)
+    godot, game = require_godot().path, require_clone("the demo")
+    subprocess.run([godot, "--path", game, "--", f"brain={brain.resolve()}"], check=False)
 
 
 def best_on_validation(brains: dict[Algorithm, Path]) -> Algorithm:

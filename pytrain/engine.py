@@ -119,6 +119,16 @@ def require_godot() -> Engine:
     return engine
 
 
+def require_clone(what: str) -> Path:
+    """The folder with the demo game; SetupError where only pytrain's wheel is installed."""
+    if not (ROOT / "project.godot").is_file():
+        raise SetupError(
+            f"{what} plays the demo game, which is in a clone of Adaptive Agents and not beside this pytrain "
+            f"(in {ROOT}): run it there. `pytrain train` works anywhere, on sessions of your own game"
+        )
+    return ROOT
+
+
 def find_xvfb() -> Path | None:
     """The virtual display for tests that open a window, or None when there is none yet."""
     on_path = shutil.which("Xvfb")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pytrain.engine import ROOT, require_godot
+from pytrain.engine import require_clone, require_godot
 from pytrain.errors import PytrainError
 from pytrain.processes import Job, run_side_by_side
 from pytrain.progress import ProgressCallback, silent
@@ -121,12 +121,13 @@ def simulate(
     Raises SetupError without an engine, and PytrainError for a process that fails, hangs or reports a
     script error.
     """
+    game = require_clone("a simulation")
     engine = require_godot()
     jobs = [
         Job(
             name=simulation.name,
             command=[
-                *(str(engine.path), "--headless", "--path", str(ROOT), "--fixed-fps", "60", SCENE),
+                *(str(engine.path), "--headless", "--path", str(game), "--fixed-fps", "60", SCENE),
                 *("--", *simulation.words()),
             ],
             log=simulation.log,

@@ -1,7 +1,7 @@
 """Does once all that a game does with the addon's Python, and lists the standard modules that this needed.
 
 `python -m tests.runtime_walk` prints them, one a line: the upper part of `native/stdlib.txt`, which says
-what travels with a game. Run it after a change of imports, of numpy, onnxruntime or Python; put in what is new.
+what travels with a game. Run it after a change of imports, of numpy, onnxruntime or Python.
 Needs the built bridge (`make setup`) and the demo's brain; pytrain and the tests' own packages stay out.
 """
 

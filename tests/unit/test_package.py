@@ -28,3 +28,16 @@ def test_importing_the_runtime_loads_neither_onnxruntime_nor_torch_nor_pytrain()
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_importing_numpy_starts_no_threads_and_leaves_the_environment_alone() -> None:
+    code = (
+        "import os, threading\n"
+        "before = dict(os.environ)\n"
+        "import adaptive_agents, numpy\n"
+        "assert dict(os.environ) == before\n"
+        "numpy.ones((300, 300)) @ numpy.ones((300, 300))\n"
+        "print(len(os.listdir('/proc/self/task')))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "1"

@@ -27,11 +27,12 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+from platforms import LINUX, MODULE
+
 NATIVE = Path(__file__).resolve().parent
 ADDON = NATIVE.parent
 BIN = ADDON / "bin"
-MODULE = "_adaptive_agents"
-LIBRARY = "libadaptive_agents.linux.x86_64.so"
+LIBRARY = LINUX.library
 LIBRARY_SOURCES = ("entry.c", "home.c", "interpreter.c", "engine.c", "classes.c", "objects.c", "loader.c")
 INTERFACE = NATIVE / "gdextension_interface.h"
 PYTHON = ADDON / "python"

@@ -101,7 +101,7 @@ void aa_free(void *userdata, GDExtensionClassInstancePtr pointer) {
 void aa_notify(GDExtensionClassInstancePtr pointer, int32_t what, GDExtensionBool reversed) {
 	aa_instance *instance = pointer;
 	(void)reversed;
-	if (instance->handle && what >= 0 && what < 64 && (((const aa_class *)instance->of)->notifications >> what & 1))
+	if (aa_has_joined() && instance->handle && what >= 0 && what < 64 && (((const aa_class *)instance->of)->notifications >> what & 1))
 		aa_the_host.python.notified(instance, what);
 }
 
@@ -169,8 +169,7 @@ static void run(const aa_method *method, aa_instance *instance, const GDExtensio
 			read_field(property, instance, result);
 		return;
 	}
-	int has_python = (instance && instance->handle) || (aa_join() && (!instance || instance->handle));
-	if (has_python) {
+	if (aa_join() && (!instance || instance->handle)) {
 		aa_the_host.python.call(method->index, instance, arguments, result);
 	} else if (property) {
 		aa_variant *value = &instance->values[property - ((const aa_class *)instance->of)->properties];

@@ -1,8 +1,8 @@
 """Packs the addon as a game developer installs it: `python pack.py --out FOLDER`.
 
 The archive is unpacked over a project and needs nothing else: the plugin, the native library for every
-platform that was built, and the game's Python for one. What only builds those (this folder, our sources, which
-are in the runtime as bytecode) stays out. The same sources give the same bytes.
+platform that was built, and the game's Python for one. What only builds those stays out: this folder, and our
+Python sources, which are in the runtime as bytecode. The same sources give the same bytes.
 """
 
 from __future__ import annotations

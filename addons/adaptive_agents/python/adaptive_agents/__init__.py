@@ -8,6 +8,7 @@ what happened, `brain` predicts, `adaptation` fits the brain to a player, `profi
 
 from __future__ import annotations
 
+from adaptive_agents import one_thread as _one_thread  # noqa: F401 - first, because it imports numpy
 from adaptive_agents.errors import (
     AdaptiveAgentsError,
     BrainError,
