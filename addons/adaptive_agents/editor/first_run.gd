@@ -1,8 +1,8 @@
 ## Lets a headless editor that meets our extension for the first time end well.
 ##
-## It ends after one frame, and aborts (exit status 134, godot#111048) while the thread that documents
-## our classes is not ready. So somebody's CI waits once, in that frame. An export has no such frame:
-## in a project without .godot/ it needs an import before it.
+## It ends after one frame, and aborts (exit status 134, godot#111048) while the thread that
+## documents our classes is not ready. So somebody's CI waits once, in that frame. An export has no
+## such frame: in a project without .godot/ it needs an import before it.
 
 const EXTENSION_LIST := "res://.godot/extension_list.cfg"
 ## Ten times what the engine took to document our classes on a slow machine.
