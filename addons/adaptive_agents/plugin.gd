@@ -8,6 +8,8 @@ extends EditorPlugin
 
 const SessionsPanel := preload("editor/sessions_panel.gd")
 const BrainInspector := preload("editor/brain_inspector.gd")
+const FirstRun := preload("editor/first_run.gd")
+const NativeLibrary := preload("editor/native_library.gd")
 const Pytrain := preload("editor/pytrain.gd")
 const RuntimeExport := preload("editor/runtime_export.gd")
 
@@ -17,6 +19,9 @@ var _export: RuntimeExport
 
 
 func _enter_tree() -> void:
+	var problem: String = NativeLibrary.find_problem()
+	if not problem.is_empty():
+		push_error(problem)
 	Pytrain.add_project_setting()
 	_panel = SessionsPanel.new()
 	_panel.brain_written.connect(_on_brain_written)
@@ -35,6 +40,11 @@ func _exit_tree() -> void:
 	remove_control_from_bottom_panel(_panel)
 	_panel.queue_free()
 	_panel = null
+
+
+func _process(_delta: float) -> void:
+	set_process(false)
+	FirstRun.wait_for_documentation()
 
 
 func _on_brain_written(_path: String) -> void:

@@ -99,7 +99,7 @@ def require_templates(engine: Engine, *, leaves_machine: bool) -> Templates:
 
 
 def prepare_project(project: Project, engine: Engine, *, leaves_machine: bool = True) -> None:
-    """Names the scene to start, enables the plugin, adds a preset; links the templates to where its editor looks."""
+    """Names the scene to start, enables the plugin, adds a preset, puts templates where its editor looks."""
     templates = require_templates(engine, leaves_machine=leaves_machine)
     templates.install(project.home / "data", template_version(engine))
     settings = (project.path / "project.godot").read_text(encoding="utf-8")

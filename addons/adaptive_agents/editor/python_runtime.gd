@@ -6,6 +6,7 @@ const STAGE := "res://addons/adaptive_agents/native/stage.py"
 const STAGED := "res://.godot/adaptive_agents/"
 const PLUGIN := "res://addons/adaptive_agents/plugin.cfg"
 const HOME_FILE := "python_home.cfg"
+const ADVICE := "Install the addon again; or remove that folder, if you built it, and export again."
 
 
 ## [code]{folder}[/code] of a runtime that is whole, or [code]{problem, is_expected}[/code]: on
@@ -25,7 +26,7 @@ static func find(platform: String) -> Dictionary:
 			return {"is_expected": true, "problem": failure}
 	var damage := find_damage(folder)
 	if not damage.is_empty():
-		return {"is_expected": true, "problem": damage}
+		return {"is_expected": true, "problem": damage + " " + ADVICE}
 	return {"folder": folder}
 
 
@@ -33,7 +34,7 @@ static func find(platform: String) -> Dictionary:
 static func find_damage(folder: String) -> String:
 	var home := folder.path_join(HOME_FILE)
 	if not FileAccess.file_exists(home):
-		return "The runtime in '%s' has no %s. %s" % [folder, HOME_FILE, _advice()]
+		return "The runtime in '%s' has no %s." % [folder, HOME_FILE]
 	var is_complete := false
 	for line: String in FileAccess.get_file_as_string(home).split("\n"):
 		var value := line.get_slice("=", 1).strip_edges()
@@ -42,8 +43,8 @@ static func find_damage(folder: String) -> String:
 				var own := get_version()
 				if value != own:
 					return (
-						"The runtime in '%s' is that of version %s, the addon is %s. %s"
-						% [folder, value, own, _advice()]
+						"The runtime in '%s' is that of version %s, the addon is %s."
+						% [folder, value, own]
 					)
 			"complete":
 				is_complete = value == "yes"
@@ -53,8 +54,7 @@ static func find_damage(folder: String) -> String:
 					return damage
 	if not is_complete:
 		return (
-			"The runtime in '%s' is half written: '%s' has no last line. %s"
-			% [folder, home, _advice()]
+			"The runtime in '%s' is half written: there is no last line in '%s'." % [folder, home]
 		)
 	return ""
 
@@ -72,6 +72,15 @@ static func measure(folder: String) -> Dictionary:
 	return size
 
 
+## Deletes a folder with all that is in it.
+static func remove(folder: String) -> void:
+	for file: String in DirAccess.get_files_at(folder):
+		DirAccess.remove_absolute(folder.path_join(file))
+	for inner: String in DirAccess.get_directories_at(folder):
+		remove(folder.path_join(inner))
+	DirAccess.remove_absolute(folder)
+
+
 ## The addon's.
 static func get_version() -> String:
 	var plugin := ConfigFile.new()
@@ -83,15 +92,11 @@ static func _find_damaged_file(folder: String, entry: String) -> String:
 	var size := entry.get_slice(" ", 0).to_int()
 	var path := folder.path_join(entry.substr(entry.find(" ") + 1))
 	if not FileAccess.file_exists(path):
-		return "The runtime lacks '%s'. %s" % [path, _advice()]
+		return "The runtime lacks '%s'." % path
 	var found := FileAccess.get_size(path)
 	if found != size:
-		return "'%s' has %d bytes instead of %d. %s" % [path, found, size, _advice()]
+		return "'%s' has %d bytes instead of %d." % [path, found, size]
 	return ""
-
-
-static func _advice() -> String:
-	return "Install the addon again; in a tree that you built, remove that folder and export again."
 
 
 static func _describe_missing(folder: String, platform: String) -> String:

@@ -7,6 +7,7 @@ extends EditorExportPlugin
 ## that it was told to copy: so a problem names one that does not exist, and the export fails, from
 ## the dialog and with an exit status. What was written until then is taken away at the end.
 
+const NativeLibrary := preload("native_library.gd")
 const PythonRuntime := preload("python_runtime.gd")
 
 const ADDON := "res://addons/adaptive_agents/"
@@ -19,12 +20,10 @@ const STOP := "res://.godot/adaptive_agents/this export was stopped, see the mes
 const CATEGORY := "Adaptive Agents"
 ## What a game needs of the addon inside its .pck; the rest is for the editor.
 const IN_THE_GAME: PackedStringArray = ["gdextension", "svg"]
-## Suffix of a shared library, and where the runtime goes: "" is beside the executable. A bundle of
-## macOS takes nothing but code beside its libraries.
-const PLATFORMS: Dictionary = {
-	"linux.x86_64": {"suffix": "so", "target": ""},
-	"windows.x86_64": {"suffix": "dll", "target": ""},
-	"macos.universal": {"suffix": "dylib", "target": "Contents/Resources"},
+## Where the runtime goes: "" is beside the executable. A bundle of macOS takes nothing but code
+## beside its libraries.
+const TARGETS: Dictionary[String, String] = {
+	"linux.x86_64": "", "windows.x86_64": "", "macos.universal": "Contents/Resources"
 }
 const PLATFORM_FEATURES: PackedStringArray = [
 	"linux",
@@ -47,6 +46,7 @@ const PLATFORM_FEATURES: PackedStringArray = [
 
 var _path: String = ""
 var _folder: String = ""
+var _library: String = ""
 var _adds_extension: bool = false
 var _is_stopped: bool = false
 
@@ -71,7 +71,7 @@ func _export_begin(features: PackedStringArray, _is_debug: bool, path: String, _
 	var platform := _find_platform(features)
 	var problem := _find_problem(platform, features)
 	if problem.is_empty():
-		_add_extension(platform)
+		_add_extension()
 		problem = _add_runtime(platform)
 	if not problem.is_empty():
 		_stop(problem)
@@ -97,18 +97,19 @@ func _export_end() -> void:
 	var target := _path.get_base_dir().path_join(_folder.get_file())
 	if _folder.is_empty() or not DirAccess.dir_exists_absolute(target):
 		return  # no runtime, or one in an archive or bundle that the engine has closed already
-	var problem: String = PythonRuntime.find_damage(target)
-	if not problem.is_empty():
+	var damage: String = PythonRuntime.find_damage(target)
+	if not damage.is_empty():
 		_tell(
 			EditorExportPlatform.EXPORT_MESSAGE_ERROR,
-			"The runtime was not copied whole: " + problem
+			"The runtime was not copied whole, perhaps for want of room: " + damage
 		)
+		PythonRuntime.remove(target)
 		_remove_half_written()
 
 
 ## As in the names of our files: "linux.x86_64". An empty string where the addon has none.
 func _find_platform(features: PackedStringArray) -> String:
-	for platform: String in PLATFORMS:
+	for platform: String in TARGETS:
 		var parts := platform.split(".")
 		if parts[0] in features and (parts[1] in features or parts[1] == "universal"):
 			return platform
@@ -122,7 +123,7 @@ func _find_problem(platform: String, features: PackedStringArray) -> String:
 				"There are no Adaptive Agents for this preset (%s): the addon runs on %s. Choose one of"
 				+ " them, or take the addon out of this game."
 			)
-			% [_describe(features), ", ".join(PLATFORMS.keys())]
+			% [_describe(features), ", ".join(TARGETS.keys())]
 		)
 	var copies: PackedStringArray = []
 	for line: String in FileAccess.get_file_as_string(EXTENSION_LIST).split("\n"):
@@ -133,14 +134,14 @@ func _find_problem(platform: String, features: PackedStringArray) -> String:
 			"This project has the addon %d times: %s. Keep the one in %s."
 			% [copies.size(), ", ".join(copies), ADDON]
 		)
-	var library := _get_library(platform)
-	if not FileAccess.file_exists(library):
+	_library = NativeLibrary.get_path_for(platform)
+	if not FileAccess.file_exists(_library):
 		return (
 			(
 				"'%s' is missing: without it no script that names an adaptive class can be read. Take it from"
 				+ " the addon's archive, or build it with native/build.py."
 			)
-			% library
+			% _library
 		)
 	return ""
 
@@ -154,13 +155,9 @@ func _describe(features: PackedStringArray) -> String:
 	return ".".join(named)
 
 
-func _get_library(platform: String) -> String:
-	return ADDON + "bin/libadaptive_agents.%s.%s" % [platform, PLATFORMS[platform]["suffix"]]
-
-
 ## With [i]Export selected scenes[/i] the engine leaves extensions out (godot#119702), and then no
 ## script that names one of our classes can be read.
-func _add_extension(platform: String) -> void:
+func _add_extension() -> void:
 	var preset := get_export_preset()
 	_adds_extension = (
 		preset.get_export_filter() in SELECTED and not _is_named_in(preset.get_include_filter())
@@ -168,7 +165,7 @@ func _add_extension(platform: String) -> void:
 	if _adds_extension:
 		add_file(EXTENSION, FileAccess.get_file_as_bytes(EXTENSION), false)
 		add_file(EXTENSION_LIST, (EXTENSION + "\n").to_utf8_buffer(), false)
-		add_shared_object(ProjectSettings.globalize_path(_get_library(platform)), [], "")
+		add_shared_object(ProjectSettings.globalize_path(_library), [], "")
 
 
 ## Whether one of a preset's filters names our extension: "*.gdextension, addons/*".
@@ -196,7 +193,7 @@ func _add_runtime(platform: String) -> String:
 			"No room for the runtime: it takes %.1f MB, and '%s' has %.1f MB left."
 			% [size["bytes"] / 1e6, _path.get_base_dir(), room / 1e6]
 		)
-	add_shared_object(_folder, [], PLATFORMS[platform]["target"])
+	add_shared_object(_folder, [], TARGETS[platform])
 	_tell(
 		EditorExportPlatform.EXPORT_MESSAGE_INFO,
 		(
@@ -223,6 +220,7 @@ func _tell(type: EditorExportPlatform.ExportMessageType, message: String) -> voi
 
 
 func _remove_half_written() -> void:
-	for written: String in [_path, _path.get_basename() + ".pck"]:
+	var library := _path.get_base_dir().path_join(_library.get_file())
+	for written: String in [_path, _path.get_basename() + ".pck", library]:
 		if FileAccess.file_exists(written):
 			DirAccess.remove_absolute(written)

@@ -130,6 +130,7 @@ static void initialize(void *userdata, GDExtensionInitializationLevel level) {
 
 EXPORT GDExtensionBool adaptive_agents_entry(GDExtensionInterfaceGetProcAddress get_proc_address, GDExtensionClassLibraryPtr library,
 		GDExtensionInitialization *initialization) {
+	static int is_here;
 	char folder[PATH_SIZE];
 	initialization->minimum_initialization_level = GDEXTENSION_INITIALIZATION_SCENE;
 	initialization->userdata = NULL;
@@ -137,6 +138,15 @@ EXPORT GDExtensionBool adaptive_agents_entry(GDExtensionInterfaceGetProcAddress 
 	initialization->deinitialize = nothing_to_initialize;
 	if (!aa_know_engine(get_proc_address))
 		return 0; /* older than any engine that the addon's compatibility_minimum lets through */
+	/* A second copy of the addon names the same library, and its classes would meet those of the first. */
+	if (is_here) {
+		print_error_with_message("Adaptive Agents is here already.",
+				"This project has Adaptive Agents twice: two files adaptive_agents.gdextension name this library. Keep the one in "
+				"res://addons/adaptive_agents and delete the other copy.",
+				"adaptive_agents_entry", "addons/adaptive_agents/native/entry.c", __LINE__, 1);
+		return 1;
+	}
+	is_here = 1;
 	own_folder(get_proc_address, library, folder);
 	failure = find_home(folder, ADDON_VERSION, PYTHON_VERSION, &home);
 	if (!failure)
