@@ -27,6 +27,7 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
+from platform import machine
 
 from platforms import LINUX, MODULE
 
@@ -43,6 +44,15 @@ PACKAGES = ("cffi", "msgpack", "numpy", "onnxruntime")
 
 class BuildError(Exception):
     """Something on this machine is missing; the message says what."""
+
+
+def check_machine() -> None:
+    """Finds out now what this script cannot do."""
+    if not sys.platform.startswith("linux") or machine() not in ("x86_64", "AMD64"):
+        raise BuildError(
+            f"this script builds on and for Linux (x86_64), and this is {sys.platform} ({machine()}): unpack the "
+            "addon's zip of your platform into the project; it is made on Linux, by `make addon PLATFORM=…`"
+        )
 
 
 def check_packages() -> None:
@@ -222,6 +232,7 @@ def main() -> int:
     )
     parser.parse_args()
     try:
+        check_machine()
         check_packages()
         print("built" if build() else "up to date", BIN)
     except BuildError as error:

@@ -13,6 +13,7 @@
 
 static Home home;
 static const char *failure; /* why there is no Python */
+static int is_whole; /* all its files are there */
 static void (*register_classes)(void *userdata, GDExtensionInitializationLevel level);
 
 /* An exported game, also one exported for debugging; not the editor, nor a game started from it. */
@@ -57,6 +58,13 @@ static const char *const NOT_HERE =
 static const char *const UNPACK_AGAIN =
 		"Delete addons/adaptive_agents and unpack the addon's zip into the project again, then start the engine again.";
 
+static const char *const ONE_OF_TWO = "Two addons that bring a Python cannot run in one process: switch one of them off.";
+
+static const char *const INCOMPLETE = "This game's files are incomplete: %s\nInstall the game again. It plays on without adaptive enemies.";
+
+static const char *const NOT_STARTED = "The adaptive enemies of this game could not be started: %s\nIt plays on without them. If installing "
+									   "it again does not help, please tell its makers.";
+
 static char for_the_player[PATH_SIZE * 5];
 
 /* A server or a test has no window: nobody would close the dialog there, and the run would wait for ever. */
@@ -77,8 +85,7 @@ static void show_to_player(void *userdata, const GDExtensionConstVariantPtr *arg
 }
 
 static void report_to_player(const char *reason) {
-	snprintf(for_the_player, sizeof for_the_player,
-			"This game's files are incomplete: %s\nInstall the game again. It plays on without adaptive enemies.", reason);
+	snprintf(for_the_player, sizeof for_the_player, is_whole ? NOT_STARTED : INCOMPLETE, reason);
 	print_error_with_message("Adaptive Agents could not start.", for_the_player, "adaptive_agents_entry", "adaptive_agents", 0, 0);
 	/* Deferred to the first frame: only then the engine knows whether there is a window, and it stands behind the dialog. */
 	uint64_t callable[2];
@@ -103,6 +110,8 @@ static void report(const char *reason) {
 		return;
 	}
 	const char *advice = home.kind == HOME_OF_A_BUILD ? BUILD_AGAIN : home.kind == HOME_OF_A_RUNTIME ? UNPACK_AGAIN : NOT_HERE;
+	if (another_python)
+		advice = ONE_OF_TWO;
 	snprintf(text, sizeof text, "Adaptive Agents is switched off and its agents stay idle: %s\n%s", reason, advice);
 	print_error_with_message("Adaptive Agents could not start Python.", text, "adaptive_agents_entry", "addons/adaptive_agents/native/entry.c",
 			__LINE__, 1);
@@ -149,6 +158,7 @@ EXPORT GDExtensionBool adaptive_agents_entry(GDExtensionInterfaceGetProcAddress 
 	is_here = 1;
 	own_folder(get_proc_address, library, folder);
 	failure = find_home(folder, ADDON_VERSION, PYTHON_VERSION, &home);
+	is_whole = !failure;
 	if (!failure)
 		failure = start_python(&home);
 	aa_start(get_proc_address, library, initialization, failure ? NULL : join);

@@ -14,6 +14,8 @@
 
 const char *const PYTHON_VERSION = QUOTED(PY_MAJOR_VERSION) "." QUOTED(PY_MINOR_VERSION);
 
+int another_python;
+
 /* The part of libpython that is used here. */
 #define PYTHON_FUNCTIONS(X)                                                                                                    \
 	X(void, PyPreConfig_InitIsolatedConfig, (PyPreConfig *))                                                                   \
@@ -47,8 +49,10 @@ static char message[PATH_SIZE * 4];
 
 /* Two interpreters that share their symbols would break each other; another addon may have been first. */
 static const char *check_alone(int (*is_initialized)(void), const char *(*get_version)(void)) {
-	if (is_initialized && get_version && is_initialized())
-		FAIL("another addon of this game has started Python %.20s already, and there can be one only.", get_version());
+	another_python = is_initialized && get_version && is_initialized();
+	if (another_python)
+		FAIL("another addon of this game has started Python %.*s already, and there can be one only.",
+				(int)strcspn(get_version(), " "), get_version());
 	return NULL;
 }
 

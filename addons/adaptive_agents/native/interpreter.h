@@ -7,6 +7,9 @@
 /* The version that this library was compiled for, such as "3.11": no other may be started, for its structures differ. */
 extern const char *const PYTHON_VERSION;
 
+/* Whether there was one already, which is not ours: then no other is started. */
+extern int another_python;
+
 /* Opens the libpython of `home` and starts it, isolated; the GIL is free afterwards. Returns what is wrong, or NULL. */
 const char *start_python(const Home *home);
 

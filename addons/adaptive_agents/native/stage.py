@@ -78,8 +78,8 @@ def stage(
     if bridge is None:
         raise StageError(
             f"a runtime for {platform} cannot be staged from this machine's Python ({HOST}): unpack the "
-            f"addon's zip of that platform (make addon PLATFORM={platform.replace('.', '-')}) into the project, or "
-            "export without a runtime, with agents that stay idle"
+            f"addon's zip of that platform (make addon PLATFORM={platform.replace('.', '-')}) into the "
+            "project, or export without a runtime, with agents that stay idle"
         )
     chosen = platforms.find(platform)
     target.parent.mkdir(parents=True, exist_ok=True)

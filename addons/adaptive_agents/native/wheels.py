@@ -2,8 +2,8 @@
 
 The interpreter is one of python.org's, of the same minor version as this Python: for Windows its "embeddable
 package"; for macOS, where python.org has none, an archive that holds libpython3.x.dylib and lib/python3.x/,
-as relocatable builds do. numpy, onnxruntime, msgpack and cffi come as wheels from the package registry, of the
-very versions that are installed here. Nobody has run the result yet: README's table of platforms says so.
+as relocatable builds do. numpy, onnxruntime, msgpack and cffi come as wheels from the package registry, of
+the very versions that are installed here. Nobody has run the result yet: README's table of platforms says so.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _wrong_archive(platform: Platform, archive: Path, folder: Path) -> str:
 
 def _of_windows(archive: Path, folder: Path) -> Iterator[Item]:
     """The embeddable package: the standard library is in a zip, compiled, and all libraries lie beside."""
-    # onnxruntime needs msvcp140.dll of Microsoft's C++ runtime. python.org's archive lacks it; it may be added.
+    # onnxruntime needs msvcp140.dll of Microsoft's C++ runtime; python.org's archive lacks it and may get it.
     for pattern in ("python3.dll", "vcruntime140*.dll", "msvcp140*.dll"):
         yield from (Item(path.name, path) for path in sorted(folder.glob(pattern)))
     yield from _extension_modules(folder, WINDOWS)
