@@ -7,11 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef __linux__
-#include <link.h>
-#include <sys/mman.h>
-#include <unistd.h>
-#endif
 
 typedef uint64_t aa_string[2]; /* a String, a StringName, a Callable, a packed array */
 
@@ -137,32 +132,4 @@ void aa_new_callable(aa_variant *result, int32_t index) {
 	callable_custom_create2(callable, &info);
 	variant_from[GDEXTENSION_VARIANT_TYPE_CALLABLE](result, callable);
 	destroy_typed[GDEXTENSION_VARIANT_TYPE_CALLABLE](callable);
-}
-
-#ifdef __linux__
-/* Code lies in the file as it is in memory (no PF_W, so nothing was relocated there): dropping it loses nothing. */
-static int forget_code_of(struct dl_phdr_info *library_info, size_t size, void *name) {
-	(void)size;
-	if (!strstr(library_info->dlpi_name, name))
-		return 0;
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	for (int i = 0; i < library_info->dlpi_phnum; ++i) {
-		const ElfW(Phdr) *segment = &library_info->dlpi_phdr[i];
-		if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X) || (segment->p_flags & PF_W))
-			continue;
-		uintptr_t start = (library_info->dlpi_addr + segment->p_vaddr + page - 1) & ~(page - 1);
-		uintptr_t end = (library_info->dlpi_addr + segment->p_vaddr + segment->p_memsz) & ~(page - 1);
-		if (start < end)
-			madvise((void *)start, end - start, MADV_DONTNEED);
-	}
-	return 0;
-}
-#endif
-
-void aa_forget_code(const char *name) {
-#ifdef __linux__
-	dl_iterate_phdr(forget_code_of, (void *)name);
-#else
-	(void)name; /* tried on Linux alone */
-#endif
 }

@@ -7,8 +7,6 @@ enum { AA_NOT_NUMBERS = -1, AA_NO_METHOD = -2, AA_FREED = -3 };
 int aa_load_interface(aa_host *host);
 void aa_join(aa_host *host);
 void aa_new_callable(aa_variant *result, int32_t index);
-/* Gives back the memory of a library's code, of each whose path contains `name`; what is still called is read again on its own. */
-void aa_forget_code(const char *name);
 
 aa_instance *aa_instance_of(GDExtensionObjectPtr object);
 GDExtensionObjectPtr aa_object_in(const aa_variant *variant);
