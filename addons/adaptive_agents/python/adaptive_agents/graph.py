@@ -36,7 +36,7 @@ class Graph:
         Raises:
             BrainError: it is no valid ONNX, or its inputs and outputs are not those of the signature.
         """
-        # onnxruntime reports to its makers, with an identity that it keeps in the player's home. Not in a game:
+        # onnxruntime reports to its makers, under an identity in the player's home. Not in a game:
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         # Here and not above: it takes a tenth of a second, which a game without a brain need not spend.
         import onnxruntime
