@@ -1,4 +1,4 @@
-"""The first hour of a game developer: what the editor does and says about a fresh installation, or half one."""
+"""The first hour of a game developer: what the editor does and says about a fresh or half installation."""
 
 from __future__ import annotations
 
