@@ -33,7 +33,7 @@ PRESET = """\
 [preset.0]
 
 name="Linux"
-platform="Linux"
+platform="{platform}"
 runnable=true
 export_filter="{filter}"
 export_files=PackedStringArray({files})
@@ -44,6 +44,7 @@ exclude_filter="{exclude}"
 
 binary_format/architecture="{architecture}"
 texture_format/s3tc_bptc=true
+application/modify_resources=false
 custom_template/debug="{template}"
 custom_template/release="{template}"
 """
@@ -71,6 +72,7 @@ os.execve(order["command"][0], order["command"], order["environment"])
 
 def preset(
     *,
+    platform: str = "Linux",
     filter: str = "all_resources",  # noqa: A002 - as in the file
     files: Sequence[str] = (),
     include: str = "",
@@ -78,9 +80,10 @@ def preset(
     architecture: str = "x86_64",
     template: str = "",
 ) -> str:
-    """An `export_presets.cfg` with the preset "Linux"."""
+    """An `export_presets.cfg` with one preset, named Linux whatever its platform."""
     named = ", ".join(f'"{file}"' for file in files)
     return PRESET.format(
+        platform=platform,
         filter=filter,
         files=named,
         include=include,

@@ -145,6 +145,30 @@ def test_a_platform_that_the_addon_has_not_is_refused(refuse, tmp_path, architec
     assert "linux.x86_64" in message
 
 
+@pytest.mark.parametrize("has_runtime", [False, True])
+def test_a_game_for_windows_takes_the_runtime_where_the_addon_has_one(
+    bin_folder, export, tmp_path, has_runtime
+):
+    """Without one it is exported all the same, with a warning: its agents stay idle, and it can start."""
+    template, library = tmp_path / "template.exe", "libadaptive_agents.windows.x86_64.dll"
+    template.write_bytes(b"MZ" + bytes(58) + struct.pack("<I4sH", 64, b"PE", 0x8664) + bytes(4096))
+    (bin_folder / library).unlink(missing_ok=True)
+    (bin_folder / library).write_bytes(b"a library")
+    runtime = bin_folder / "adaptive_agents.windows.x86_64"
+    if has_runtime:
+        (runtime / "site").mkdir(parents=True)
+        (runtime / "site" / "module.pyc").write_bytes(b"12345")
+        home = "version=0.1.0\nfile=5 site/module.pyc\ncomplete=yes\n"
+        (runtime / "python_home.cfg").write_text(home, encoding="utf-8")
+    target, run = export("game.exe", platform="Windows Desktop", template=str(template))
+    warned = re.search(
+        r"WARNING: Adaptive Agents: There is no Python runtime for windows\.x86_64", run.stderr
+    )
+    assert bool(warned) != has_runtime
+    assert (target / library).read_bytes() == b"a library"
+    assert (target / runtime.name / "site" / "module.pyc").is_file() == has_runtime
+
+
 def test_a_library_that_was_not_built_is_named(bin_folder, refuse):
     (bin_folder / LIBRARY).unlink()
     message = refuse(allow=[r"adaptive_agents\.gdextension", r"open_dynamic_library"])

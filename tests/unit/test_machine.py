@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pytrain import engine, machine
+from pytrain import engine, machine, templates
 from pytrain.debian import SetupError
 
 MODULES = ("__init__.py", "machine.py", "engine.py", "debian.py")
@@ -151,3 +151,50 @@ def test_a_changed_requirement_changes_the_environments_hash(tmp_path, monkeypat
     before = machine._environment_hash()
     (tmp_path / ".constraints.txt").write_text("three", encoding="utf-8")
     assert machine._environment_hash() != before
+
+
+@pytest.mark.parametrize(
+    ("lacks_engine", "xvfb", "fetched"),
+    [
+        (False, None, {"godot": False, "xvfb": True}),
+        (True, "/usr/bin/Xvfb", {"godot": True, "xvfb": False}),
+        (False, "/usr/bin/Xvfb", None),
+    ],
+    ids=["the user's own engine, no display", "a display, no engine", "both are there"],
+)
+def test_only_what_is_missing_is_fetched(monkeypatch, lacks_engine, xvfb, fetched):
+    calls = []
+    monkeypatch.setattr(engine, "settle", lambda: None)
+    monkeypatch.setattr(engine, "lacks_engine", lambda: lacks_engine)
+    monkeypatch.setattr(engine, "find_xvfb", lambda: xvfb)
+    monkeypatch.setattr(engine, "fetch", lambda **parts: calls.append(parts))
+    machine.make_engine()
+    assert calls == ([fetched] if fetched else [])
+
+
+def test_a_fetch_keeps_what_the_start_scripts_of_the_other_part_need(tmp_path):
+    (tmp_path / "Xvfb").write_text('#!/bin/sh\nroot="$here/xvfb_1-abc/root"\n', encoding="utf-8")
+    for folder in ("xvfb_1-abc", "godot_1-old", "download"):
+        (tmp_path / folder / "root").mkdir(parents=True)
+    engine._clear_up(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["Xvfb", "xvfb_1-abc"]
+
+
+def test_templates_go_where_the_editor_of_that_version_looks(tmp_path):
+    release, debug = tmp_path / "release", tmp_path / "debug"
+    for template in (release, debug):
+        template.write_bytes(b"")
+    found = templates.Templates(release, debug, None)
+    version = templates.template_version(engine.Engine(tmp_path, "4.6.3.stable.official.89cea1439"))
+    found.install(tmp_path / "data", version)
+    folder = tmp_path / "data" / "godot" / "export_templates" / "4.6.3.stable"
+    assert (folder / "linux_release.x86_64").resolve() == release
+    assert (folder / "linux_debug.x86_64").resolve() == debug
+
+
+def test_a_user_without_templates_is_told_where_to_get_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    own = engine.Engine(tmp_path / "godot", "4.5.1.stable.official")
+    assert templates.find_templates(own) is None
+    assert "4.5.1.stable" in templates.where_to_get(own)
+    assert "Manage Export Templates" in templates.where_to_get(own)
