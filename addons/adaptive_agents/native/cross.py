@@ -28,7 +28,7 @@ from platforms import LINUX, MACOS, PLATFORMS, WINDOWS, Platform, find
 COMPILER = [sys.executable, "-m", "ziglang", "cc"]
 CACHE = Path(sys.prefix) / "zig-cache"
 """What zig keeps, its C libraries above all, in the environment that it belongs to. Environments that share a
-cache, as they would by default, make each other's libraries anew each time, which takes a minute and a half."""
+cache, as they would by default, make each other's libraries anew each time, for a minute and a half."""
 _FAT_ALIGNMENT = 14  # a slice starts on a page of 16 KiB
 _PYTHON_NAME = re.compile(r"\b_?Py[A-Z_]\w+")
 
