@@ -32,6 +32,7 @@ def native() -> Iterator[SimpleNamespace]:
     import cross
     import platforms
 
+    os.environ.setdefault("ZIG_GLOBAL_CACHE_DIR", str(cross.CACHE))
     yield SimpleNamespace(build=build, cross=cross, platforms=platforms)
     sys.path.remove(str(ADDON / "native"))
 

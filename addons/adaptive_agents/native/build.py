@@ -50,7 +50,7 @@ def check_machine() -> None:
     """Finds out now what this script cannot do."""
     if not sys.platform.startswith("linux") or machine() not in ("x86_64", "AMD64"):
         raise BuildError(
-            f"this script builds on and for Linux (x86_64), and this is {sys.platform} ({machine()}): unpack the "
+            f"this script builds on and for Linux (x86_64); this is {sys.platform} ({machine()}): unpack the "
             "addon's zip of your platform into the project; it is made on Linux, by `make addon PLATFORM=…`"
         )
 

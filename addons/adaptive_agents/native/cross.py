@@ -26,6 +26,9 @@ from build import MODULE, NATIVE, BuildError
 from platforms import LINUX, MACOS, PLATFORMS, WINDOWS, Platform, find
 
 COMPILER = [sys.executable, "-m", "ziglang", "cc"]
+CACHE = Path(sys.prefix) / "zig-cache"
+"""What zig keeps, its C libraries above all, in the environment that it belongs to. Environments that share a
+cache, as they would by default, make each other's libraries anew each time, for a minute and a half."""
 _FAT_ALIGNMENT = 14  # a slice starts on a page of 16 KiB
 _PYTHON_NAME = re.compile(r"\b_?Py[A-Z_]\w+")
 
@@ -144,6 +147,7 @@ def join_slices(slices: list[bytes]) -> bytes:
 
 def _run(command: list[str]) -> str:
     kept = {name: value for name, value in os.environ.items() if name not in ("CFLAGS", "CPATH", "LDFLAGS")}
+    kept.setdefault("ZIG_GLOBAL_CACHE_DIR", str(CACHE))
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=kept)
     if result.returncode:
         raise BuildError(f"compiling failed: {' '.join(command)}\n{result.stderr}")
