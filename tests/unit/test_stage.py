@@ -28,13 +28,20 @@ def native() -> Iterator[SimpleNamespace]:
     sys.path.insert(0, str(ADDON / "native"))
     import compiled
     import elf
+    import installed
     import licences
     import pack
     import runtime_files
     import stage
 
     yield SimpleNamespace(
-        compiled=compiled, elf=elf, licences=licences, pack=pack, runtime_files=runtime_files, stage=stage
+        compiled=compiled,
+        elf=elf,
+        installed=installed,
+        licences=licences,
+        pack=pack,
+        runtime_files=runtime_files,
+        stage=stage,
     )
     sys.path.remove(str(ADDON / "native"))
 
@@ -163,6 +170,31 @@ def test_a_missing_package_is_named(native, tmp_path, monkeypatch) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_damaged_package_is_named_with_both_sizes(native, tmp_path, monkeypatch) -> None:
+    """As pip's record has it, every file was five bytes longer."""
+    recorded = native.installed.recorded
+    longer = lambda name: [(path, size + 5) for path, size in recorded(name)]  # noqa: E731
+    monkeypatch.setattr(native.installed, "recorded", longer)
+    with pytest.raises(
+        native.stage.StageError, match=r"has (\d+) bytes, and \w+ \S+ installed it with \d+: pip"
+    ):
+        native.stage.stage(tmp_path / "runtime")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_library_that_a_package_lost_is_named(native, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(native.installed, "recorded", lambda _: [(str(tmp_path / "gone.so"), 5)])
+    with pytest.raises(native.stage.StageError, match=r"gone\.so' of \w+ is gone: pip install"):
+        native.stage.stage(tmp_path / "runtime")
+
+
+def test_a_module_with_an_error_is_named(native, tmp_path) -> None:
+    (tmp_path / "wrong.py").write_text("def (:")
+    job = native.compiled.Job(str(tmp_path / "wrong.py"), "wrong.py", str(tmp_path / "wrong.pyc"))
+    with pytest.raises(native.compiled.CompileError, match=r"wrong\.py' cannot be compiled .*line 1"):
+        native.compiled.compile_all([job])
+
+
 def test_a_bridge_for_another_python_is_refused_with_both_names(native, tmp_path) -> None:
     addon = tmp_path / "addon"
     (addon / "bin").mkdir(parents=True)
@@ -216,8 +248,13 @@ def test_a_library_without_its_symbol_tables_asks_for_the_same(native) -> None:
     assert native.elf.trimmed(b"no library") == b"no library"
 
 
+@pytest.mark.slow
 def test_the_archive_is_the_same_to_the_byte_and_holds_no_sources_of_ours(native, runtime, tmp_path) -> None:
-    archives = [native.pack.pack(tmp_path / name) for name in ("a", "b")]
+    # Into one folder: what was compiled for every platform stays there, and test_cross compiles that twice.
+    first = native.pack.pack(tmp_path)
+    kept = first.rename(tmp_path / "first.zip")
+    shutil.rmtree(tmp_path / "runtime")
+    archives = [kept, native.pack.pack(tmp_path)]
     assert archives[0].read_bytes() == archives[1].read_bytes()
     with zipfile.ZipFile(archives[0]) as archive:
         names = archive.namelist()

@@ -28,21 +28,28 @@ class Job:
     target: str
 
 
+class CompileError(Exception):
+    """A module cannot be compiled; the message names it and says what is wrong with it."""
+
+
 def compile_all(jobs: list[Job]) -> None:
     """Compiles them in a fresh interpreter.
 
     Raises:
-        subprocess.CalledProcessError: one has an error in its syntax, or cannot be read or written.
+        CompileError: one has an error in its syntax, or cannot be read or written.
     """
     # An order of sets that is the same every time, and no site: the environment imports its own things there.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    subprocess.run(
+    run = subprocess.run(
         [sys.executable, "-s", "-S", "-B", __file__],
         input=json.dumps([asdict(job) for job in jobs]),
         env={**kept, "PYTHONHASHSEED": "0"},
+        stderr=subprocess.PIPE,
         text=True,
-        check=True,
+        check=False,
     )
+    if run.returncode:
+        raise CompileError(run.stderr.strip())
 
 
 def _compile(job: Job) -> None:
@@ -57,4 +64,7 @@ def _compile(job: Job) -> None:
 
 if __name__ == "__main__":
     for each in json.load(sys.stdin):
-        _compile(Job(**each))
+        try:
+            _compile(Job(**each))
+        except (SyntaxError, ValueError, OSError) as error:
+            sys.exit(f"'{each['source']}' cannot be compiled ({error}): install its package again")

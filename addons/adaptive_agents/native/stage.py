@@ -22,6 +22,7 @@ from pathlib import Path
 
 import compiled
 import elf
+import installed
 import licences
 import platforms
 import runtime_files
@@ -97,6 +98,9 @@ def _stage(target: Path, items: Sequence[Item], libpython: str, addon: Path) -> 
         return Staged(target, sizes, fresh=False)
     target.parent.mkdir(parents=True, exist_ok=True)
     _check_room(items, target.parent)
+    damage = installed.find_damage(item.source for item in items)
+    if damage:
+        raise StageError(damage)
     temporary = Path(tempfile.mkdtemp(prefix=".staging-", dir=target.parent))
     try:
         fresh = temporary / "runtime"
@@ -107,6 +111,8 @@ def _stage(target: Path, items: Sequence[Item], libpython: str, addon: Path) -> 
             target.rename(temporary / "old")
         fresh.rename(target)
         stamp_file.write_text(stamp, encoding="utf-8")
+    except (LookupError, compiled.CompileError) as error:
+        raise StageError(str(error)) from error
     except OSError as error:
         raise StageError(
             f"the runtime cannot be written to {target} ({error}): make room there or name another folder"
