@@ -19,9 +19,6 @@ typedef long long Py_ssize_t;
 #define HAVE_PTHREAD_H 1
 #define HAVE_SYS_TIME_H 1
 #define HAVE_UNISTD_H 1
-#ifdef __linux__
-#define _GNU_SOURCE 1 /* bridge.c walks over the loaded libraries */
-#endif
 #endif
 
 #define SIZEOF_SHORT 2
