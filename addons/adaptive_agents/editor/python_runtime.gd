@@ -111,8 +111,9 @@ static func _describe_missing(folder: String, platform: String) -> String:
 
 ## The interpreter that the library was built with: in a tree with an environment of its own.
 static func _find_python() -> String:
-	var home := FileAccess.get_file_as_string(BIN + HOME_FILE)
-	for line: String in home.split("\n"):
+	if not FileAccess.file_exists(BIN + HOME_FILE):
+		return ""
+	for line: String in FileAccess.get_file_as_string(BIN + HOME_FILE).split("\n"):
 		if line.begins_with("path=") and line.ends_with("/site-packages"):
 			var environment := (
 				line.trim_prefix("path=").get_base_dir().get_base_dir().get_base_dir()
