@@ -35,7 +35,7 @@ wheel: setup
 	@ls build/*.whl
 
 setup:
-	@$(PYTHON) -m pytrain.machine setup
+	@$(PYTHON) -m pytrain.setup.machine setup
 
 lint: setup
 	@echo "Lint and types: format, style and annotations of both languages"

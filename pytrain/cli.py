@@ -17,19 +17,19 @@ from typing import Any
 
 from tyro.extras import subcommand_cli_from_dict
 
+from pytrain.commands import EvaluateCommand, run_evaluate, run_train
 from pytrain.console import fail, messages
-from pytrain.debian import SetupError
 from pytrain.demo import DemoSettings
 from pytrain.demo import run as run_demo
 from pytrain.errors import AdaptiveAgentsError
-from pytrain.inspection import InspectSettings
-from pytrain.inspection import run as run_inspect
-from pytrain.learning import EvaluateCommand, run_evaluate, run_train
-from pytrain.play import PlaySettings
-from pytrain.play import run as run_play
-from pytrain.record import RecordSettings
-from pytrain.record import run as run_record
+from pytrain.evaluation.inspection import InspectSettings
+from pytrain.evaluation.inspection import run as run_inspect
+from pytrain.games.play import PlaySettings
+from pytrain.games.play import run as run_play
+from pytrain.games.record import RecordSettings
+from pytrain.games.record import run as run_record
 from pytrain.settings import TrainSettings
+from pytrain.setup.debian import SetupError
 
 USER_MISTAKE = 2
 INTERRUPTED = 128 + signal.SIGINT

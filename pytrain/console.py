@@ -2,7 +2,7 @@
 
 A step that takes long reports `Progress`; `watch` turns that into a bar on a terminal. A parent process
 that draws the bar itself sets `PYTRAIN_PROGRESS=lines` and reads `PROGRESS done total` lines
-(`pytrain.processes`).
+(`pytrain.games.processes`).
 """
 
 from __future__ import annotations

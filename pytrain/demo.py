@@ -22,18 +22,18 @@ from typing import Annotated, Any
 
 from tyro.conf import arg
 
-from pytrain.benchmark import benchmark
 from pytrain.console import PROGRESS_VARIABLE, messages, results, watch
-from pytrain.engine import require_clone, require_godot
 from pytrain.errors import PytrainError
-from pytrain.play import PlaySettings, play
-from pytrain.processes import Job, run_side_by_side
-from pytrain.record import RecordSettings, record
-from pytrain.report import write_report
+from pytrain.evaluation.goals import judge, summary
+from pytrain.evaluation.report import write_report
+from pytrain.evaluation.tables import engine_table, play_table, prediction_table, target_list
+from pytrain.games.benchmark import benchmark
+from pytrain.games.play import PlaySettings, play
+from pytrain.games.processes import Job, run_side_by_side
+from pytrain.games.record import RecordSettings, record
+from pytrain.games.simulation import Population
 from pytrain.settings import Algorithm, EvaluateSettings
-from pytrain.simulation import Population
-from pytrain.tables import engine_table, play_table, prediction_table, target_list
-from pytrain.targets import judge, summary
+from pytrain.setup.engine import require_clone, require_godot
 
 METHODS: dict[Algorithm, tuple[str, ...]] = {
     "maml": ("--inner-rates", "per-weight"),

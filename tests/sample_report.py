@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pytrain.benchmark import summarise
+from pytrain.games.benchmark import summarise
 
 CURVE_SEC = [0.0, 2.0, 5.0, 10.0, 20.0, 40.0]
 FLOORS = {"frozen": 62.0, "scratch": 44.0, "pooled": 41.0, "reptile": 31.0, "fomaml": 30.0, "maml": 27.5}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import onnx
 from onnx import numpy_helper
 
-from pytrain.export import trace_graphs
-from pytrain.models import Model
-from pytrain.networks import Params
+from pytrain.export.brain import trace_graphs
+from pytrain.models.model import Model
+from pytrain.models.networks import Params
 
 
 class TracedOnce:
-    """Stands in for `pytrain.export.trace_graphs`; `export_brain` still compares every brain with torch."""
+    """Stands in for `trace_graphs` of pytrain.export; `export_brain` compares every brain with torch."""
 
     def __init__(self) -> None:
         self._traces: dict[tuple[object, ...], dict[str, bytes]] = {}

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from adaptive_agents.session import SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target, TargetKind
-from pytrain.dataset import Players
-from pytrain.history import History
+from pytrain.data.dataset import Players
+from pytrain.data.history import History
 
 TICKS_APART = 6
 HORIZON_TICKS = 36

@@ -23,11 +23,11 @@ from torch.nn import functional
 from adaptive_agents.brain import Brain
 from adaptive_agents.spec import Field, Spec, Target
 from adaptive_agents.support import SupportSet
-from pytrain.export import export_brain
-from pytrain.inner_loop import adapt
-from pytrain.models import Model, Normalisation
-from pytrain.networks import MLP
-from pytrain.tasks import Batch
+from pytrain.data.tasks import Batch
+from pytrain.export.brain import export_brain
+from pytrain.learners.inner_loop import adapt
+from pytrain.models.model import Model, Normalisation
+from pytrain.models.networks import MLP
 from tests.benchmarks.report import BenchSettings, Progress, Result
 
 NAME = "export"

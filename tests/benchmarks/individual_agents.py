@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 
 from adaptive_agents.brain import Brain
 from adaptive_agents.spec import Field, Spec, Target
-from pytrain.export import export_brain
-from pytrain.models import Model, Normalisation
-from pytrain.networks import CONTEXT, MLP
+from pytrain.export.brain import export_brain
+from pytrain.models.model import Model, Normalisation
+from pytrain.models.networks import CONTEXT, MLP
 from tests.benchmarks.report import BenchSettings, Progress, Result
 
 NAME = "individual"

@@ -24,11 +24,11 @@ import numpy as np
 
 from adaptive_agents.session import Examples, SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target
-from pytrain.columns import temporary_folder
-from pytrain.dataset import read_players, split_by_player
-from pytrain.models import Normalisation
-from pytrain.tasks import Cuts, TaskSampler
-from pytrain.validation import Validation
+from pytrain.data.columns import temporary_folder
+from pytrain.data.dataset import read_players, split_by_player
+from pytrain.data.tasks import Cuts, TaskSampler
+from pytrain.models.model import Normalisation
+from pytrain.training.validation import Validation
 from tests.benchmarks.report import BenchSettings, Progress, Result
 
 NAME = "recording"

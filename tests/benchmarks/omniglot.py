@@ -28,14 +28,14 @@ import torch
 from torch import Tensor
 
 from adaptive_agents.spec import Target
-from pytrain.inner_loop import adapt, for_each_task
-from pytrain.learners import Learner
-from pytrain.models import Model, Normalisation
-from pytrain.networks import Params
-from pytrain.outer_loop import Watching, meta_train
+from pytrain.data.tasks import Batch, Tasks
+from pytrain.learners.inner_loop import adapt, for_each_task
+from pytrain.learners.registry import Learner
+from pytrain.models.model import Model, Normalisation
+from pytrain.models.networks import Params
 from pytrain.progress import Progress as TrainProgress
 from pytrain.settings import MetaTraining
-from pytrain.tasks import Batch, Tasks
+from pytrain.training.outer_loop import Watching, meta_train
 from tests.benchmarks.omniglot_images import Episodes, as_they_are, images_of, varied
 from tests.benchmarks.omniglot_recipes import RECIPES, SHOTS, WAY, Recipe
 from tests.benchmarks.report import BenchSettings, CannotRun, Progress, Result, data_folder

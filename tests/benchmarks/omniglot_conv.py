@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pytrain.networks import SMALLEST_VARIANCE, Params, linear
+from pytrain.models.networks import SMALLEST_VARIANCE, Params, linear
 
 
 @dataclass(frozen=True)
 class ConvNet:
-    """A `pytrain.networks.Network` of images `side` pixels high and wide, one number each."""
+    """A `pytrain.models.networks.Network` of images `side` pixels high and wide, one number each."""
 
     side: int
     outputs: int

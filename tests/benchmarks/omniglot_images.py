@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pytrain.tasks import Batch, Tasks
+from pytrain.data.tasks import Batch, Tasks
 from tests.benchmarks.report import CannotRun
 
 SIDE = 28

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pytrain.networks import MLP, Network
+from pytrain.models.networks import MLP, Network
 from pytrain.settings import Algorithm, MetaTraining
 from tests.benchmarks.omniglot_conv import ConvNet
 from tests.benchmarks.omniglot_images import PIXELS, SIDE

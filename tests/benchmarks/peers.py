@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pytrain.tasks import Tasks
+from pytrain.data.tasks import Tasks
 from tests.benchmarks.report import CannotRun
 
 LEARN2LEARN = "learn2learn 0.2.0"

@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 
 from adaptive_agents.brain import Brain
-from pytrain.evaluate import EvaluateSettings, Evaluation, evaluate
-from pytrain.intervals import ratio_with_interval
+from pytrain.evaluation.evaluate import EvaluateSettings, Evaluation, evaluate
+from pytrain.evaluation.intervals import ratio_with_interval
 from tests.benchmarks.report import BenchSettings, CannotRun, Progress, Result, data_folder
 from tests.benchmarks.rock_paper_scissors_sessions import convert
 

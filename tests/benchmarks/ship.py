@@ -22,9 +22,9 @@ from pathlib import Path
 from statistics import median
 
 from adaptive_agents.spec import Field, Spec, Target
-from pytrain.debian import SetupError
-from pytrain.engine import Engine, require_godot
-from pytrain.templates import find_templates, template_version, where_to_get
+from pytrain.setup.debian import SetupError
+from pytrain.setup.engine import Engine, require_godot
+from pytrain.setup.templates import find_templates, template_version, where_to_get
 from tests.benchmarks.report import BenchSettings, CannotRun, Progress, Result
 from tests.engine import shipping
 from tests.engine.conftest import ADDON, Project, _environment, _make_project

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from itertools import repeat
 from statistics import median
 
-from pytrain.compiled import Compiled, Gradient, pays_off
 from pytrain.errors import PytrainError
-from pytrain.inner_loop import for_each_task, trajectory
-from pytrain.learners import Learner
-from pytrain.networks import Params
-from pytrain.outer_loop import Watching, meta_train
+from pytrain.learners.inner_loop import for_each_task, trajectory
+from pytrain.learners.registry import Learner
+from pytrain.models.networks import Params
 from pytrain.progress import Progress as TrainProgress
 from pytrain.settings import Activation, Algorithm, MetaTraining
+from pytrain.training.compiled import Compiled, Gradient, pays_off
+from pytrain.training.outer_loop import Watching, meta_train
 from tests.benchmarks.report import BenchSettings, Progress, Result
 from tests.benchmarks.waves import Waves, held_out_waves, wave_learner
 

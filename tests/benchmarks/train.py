@@ -21,11 +21,11 @@ from statistics import median, quantiles
 import torch
 from torch import nn
 
-from pytrain.learners import Learner
-from pytrain.networks import Params
-from pytrain.outer_loop import Watching, meta_train
+from pytrain.data.tasks import Tasks
+from pytrain.learners.registry import Learner
+from pytrain.models.networks import Params
 from pytrain.settings import Algorithm, MetaTraining
-from pytrain.tasks import Tasks
+from pytrain.training.outer_loop import Watching, meta_train
 from tests.benchmarks import peers
 from tests.benchmarks.report import BenchSettings, CannotRun, Progress, Result
 from tests.benchmarks.waves import Waves, wave_learner

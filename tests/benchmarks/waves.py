@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from adaptive_agents.spec import Target
-from pytrain.learners import Learner
-from pytrain.models import Model, Normalisation
-from pytrain.networks import MLP
+from pytrain.data.tasks import Batch, Tasks
+from pytrain.learners.registry import Learner
+from pytrain.models.model import Model, Normalisation
+from pytrain.models.networks import MLP
 from pytrain.settings import Activation, Algorithm, MetaTraining
-from pytrain.tasks import Batch, Tasks
 
 
 class Waves:

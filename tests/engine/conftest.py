@@ -28,7 +28,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pytrain.engine import Engine, find_xvfb, require_godot
+from pytrain.setup.engine import Engine, find_xvfb, require_godot
 
 ADDON = Path(__file__).resolve().parents[2] / "addons" / "adaptive_agents"
 LIMIT_SEC = 60.0

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import pytest
 
-from pytrain import debian
-from pytrain.engine import Engine, own_templates
-from pytrain.templates import Templates, find_templates, template_version, where_to_get
+from pytrain.setup import debian
+from pytrain.setup.engine import Engine, own_templates
+from pytrain.setup.templates import Templates, find_templates, template_version, where_to_get
 from tests.engine.conftest import ADDON, EngineRun, Project, _run, find_problems
 
 RUNTIME = "adaptive_agents.linux.x86_64"

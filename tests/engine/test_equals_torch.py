@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from adaptive_agents.support import held_back_rows
-from pytrain.export import export_brain
-from pytrain.inner_loop import adapt, for_each_task
-from pytrain.models import Model, Normalisation
-from pytrain.networks import MLP
-from pytrain.tasks import Batch
+from pytrain.data.tasks import Batch
+from pytrain.export.brain import export_brain
+from pytrain.learners.inner_loop import adapt, for_each_task
+from pytrain.models.model import Model, Normalisation
+from pytrain.models.networks import MLP
 from tests.engine.scenes import ARCHER, main
 from tests.synthetic_players import make_players, sinusoid_spec
 

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from pytrain.engine import ROOT
+from pytrain.setup.engine import ROOT
 from tests.engine.conftest import Project, _run, find_problems
 from tests.engine.shipping import RUNTIME, prepare_project
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pytrain.models import Model
-from pytrain.networks import GRU, MLP, Params
-from pytrain.tasks import Batch
+from pytrain.data.tasks import Batch
+from pytrain.models.model import Model
+from pytrain.models.networks import GRU, MLP, Params
 
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu, "elu": torch.nn.functional.elu}
 

@@ -13,8 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytrain.checkpoint import Checkpoint, OuterState, copied
 from pytrain.errors import PytrainError
+from pytrain.training.checkpoint import Checkpoint, OuterState, copied
 from tests.unit.full_disk import files_limited_to
 
 FINGERPRINT = {"--seed": "0", "number of training players": 3}

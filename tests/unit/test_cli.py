@@ -15,7 +15,7 @@ import pytest
 from adaptive_agents.brain import write_brain
 from adaptive_agents.session import SessionHeader, SessionWriter
 from pytrain import cli
-from pytrain.dataset import player_hash
+from pytrain.data.dataset import player_hash
 from tests.tiny_brain import VECTOR_SPEC, make_manifest, make_parts, make_tiny_brain
 
 
@@ -197,7 +197,7 @@ def test_ctrl_c_ends_with_130_and_says_what_is_kept(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pytrain.inspection.inspect", interrupt)
+    monkeypatch.setattr("pytrain.evaluation.inspection.inspect", interrupt)
     assert cli.main(["inspect", "a.brain"]) == cli.INTERRUPTED
     assert "interrupted; nothing was written" in capsys.readouterr().err
 
@@ -229,6 +229,6 @@ def test_our_own_mistakes_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) 
     def fail(*_: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr("pytrain.inspection.inspect", fail)
+    monkeypatch.setattr("pytrain.evaluation.inspection.inspect", fail)
     with pytest.raises(RuntimeError, match="ours"):
         cli.main(["inspect", "a.brain"])

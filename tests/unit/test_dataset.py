@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from adaptive_agents.session import SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target
-from pytrain.dataset import read_players, split_by_player, who_played_longer
+from pytrain.data.dataset import read_players, split_by_player, who_played_longer
+from pytrain.data.tasks import observed_between
 from pytrain.errors import PytrainError
-from pytrain.tasks import observed_between
 from tests.synthetic_players import HORIZON_TICKS, make_players, sinusoid_spec, write_sessions
 
 

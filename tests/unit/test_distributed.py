@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from pytrain import cli
-from pytrain.distributed import Processes, training_processes
 from pytrain.errors import PytrainError
+from pytrain.training.distributed import Processes, training_processes
 from tests.unit.two_processes import CPU, gradient, make_tasks, pooled_gradient, start_params
 
 

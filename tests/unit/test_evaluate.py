@@ -11,14 +11,14 @@ import torch
 from adaptive_agents.brain import Brain
 from adaptive_agents.session import SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target
-from pytrain.dataset import player_hash, read_players
+from pytrain.data.dataset import player_hash, read_players
+from pytrain.data.tasks import newest_known, observed_between
 from pytrain.errors import PytrainError
-from pytrain.evaluate import EvaluateSettings, Evaluation, evaluate
-from pytrain.export import export_brain
-from pytrain.inner_loop import for_each_task
-from pytrain.models import Model, Normalisation
-from pytrain.networks import MLP
-from pytrain.tasks import newest_known, observed_between
+from pytrain.evaluation.evaluate import EvaluateSettings, Evaluation, evaluate
+from pytrain.export.brain import export_brain
+from pytrain.learners.inner_loop import for_each_task
+from pytrain.models.model import Model, Normalisation
+from pytrain.models.networks import MLP
 from tests.synthetic_players import HORIZON_TICKS, make_players, sinusoid_spec, write_sessions
 from tests.tiny_brain import make_tiny_brain
 

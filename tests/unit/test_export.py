@@ -16,15 +16,15 @@ import torch
 from adaptive_agents.brain import Brain
 from adaptive_agents.spec import Field, Spec, Target, TargetKind
 from adaptive_agents.support import SupportSet
-from pytrain.dataset import player_hash
+from pytrain.data.dataset import player_hash
+from pytrain.data.tasks import Batch
 from pytrain.errors import PytrainError
-from pytrain.export import check_same_as_torch, export_brain
-from pytrain.inner_loop import adapt
-from pytrain.learners import Learner
-from pytrain.models import Model, Normalisation, load_model, save_model
-from pytrain.networks import GRU, MLP, Params
+from pytrain.export.brain import check_same_as_torch, export_brain
+from pytrain.learners.inner_loop import adapt
+from pytrain.learners.registry import Learner
+from pytrain.models.model import Model, Normalisation, load_model, save_model
+from pytrain.models.networks import GRU, MLP, Params
 from pytrain.settings import DEFAULTS, Algorithm
-from pytrain.tasks import Batch
 from tests.synthetic_players import make_players, sinusoid_spec
 
 FEATURES, WINDOW = 3, 2

@@ -11,7 +11,7 @@ from rich.console import Console
 from adaptive_agents.errors import AdaptiveAgentsError
 from adaptive_agents.profile import Profile
 from adaptive_agents.session import SessionHeader, SessionWriter
-from pytrain.inspection import inspect
+from pytrain.evaluation.inspection import inspect
 from tests.tiny_brain import VECTOR_SPEC, make_tiny_brain
 
 

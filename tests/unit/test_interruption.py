@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pytrain.interruption import between_steps
+from pytrain.training.interruption import between_steps
 
 
 def test_a_step_is_finished_and_then_ctrl_c_is_what_it_always_is():

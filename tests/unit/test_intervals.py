@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pytrain.errors import PytrainError
-from pytrain.intervals import Estimate, bands, mean_with_interval, ratio_with_interval
+from pytrain.evaluation.intervals import Estimate, bands, mean_with_interval, ratio_with_interval
 
 
 def test_an_interval_of_a_mean_covers_the_true_mean_about_95_times_of_100() -> None:

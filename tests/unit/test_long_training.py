@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 import torch
 
-from pytrain import train as training
-from pytrain import validation
-from pytrain.checkpoint import Checkpoint
 from pytrain.console import PROGRESS_VARIABLE
 from pytrain.errors import PytrainError
 from pytrain.settings import TrainSettings
-from pytrain.train import command_line, train
+from pytrain.training import train as training
+from pytrain.training import validation
+from pytrain.training.checkpoint import Checkpoint
+from pytrain.training.train import command_line, train
 from tests.synthetic_players import write_sessions
 
 QUICK = {
@@ -244,8 +244,9 @@ def goes_on_at(chosen: TrainSettings) -> int:
 TRAIN_WITHOUT_EXPORT = """
 import os, sys
 import numpy as np
-from pytrain import cli, validation
-from pytrain import train as training
+from pytrain import cli
+from pytrain.training import validation
+from pytrain.training import train as training
 
 def keep(path, model, params, spec, about):
     np.savez(os.environ["OUT"], **{name: value.numpy() for name, value in params.items()})

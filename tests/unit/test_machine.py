@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from pytrain import engine, machine, templates
-from pytrain.debian import SetupError
+from pytrain.setup import engine, machine, templates
+from pytrain.setup.debian import SetupError
 
-MODULES = ("__init__.py", "machine.py", "engine.py", "debian.py")
+MODULES = ("__init__.py", "setup/__init__.py", "setup/machine.py", "setup/engine.py", "setup/debian.py")
 OLD_PYTHON = """
 import runpy, sys
 sys.version_info = (3, 9, 2, "final", 0)
 sys.argv = ["machine", "check"]
-runpy.run_module("pytrain.machine", run_name="__main__")
+runpy.run_module("pytrain.setup.machine", run_name="__main__")
 """
 
 
@@ -33,9 +33,9 @@ class FreshMachine:
         self.clone = folder / "a clone"
         self.tools = folder / "tools"
         self.tools.mkdir(parents=True)
-        (self.clone / "pytrain").mkdir(parents=True)
+        (self.clone / "pytrain" / "setup").mkdir(parents=True)
         for module in MODULES:
-            shutil.copy(root / "pytrain" / module, self.clone / "pytrain")
+            shutil.copy(root / "pytrain" / module, self.clone / "pytrain" / module)
 
     def add_tool(self, name: str, script: str = "exit 0") -> Path:
         tool = self.tools / name
@@ -44,7 +44,7 @@ class FreshMachine:
         return tool
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, *(arguments or ("-m", "pytrain.machine", "check"))]
+        command = [sys.executable, *(arguments or ("-m", "pytrain.setup.machine", "check"))]
         kept = {name: value for name, value in os.environ.items() if name not in ("CC", "GODOT")}
         env = {**kept, "PATH": str(self.tools), **environment}
         return subprocess.run(command, cwd=self.clone, env=env, capture_output=True, text=True, check=False)
@@ -138,7 +138,7 @@ def test_versions_are_compared_as_numbers(version, enough):
 
 
 def test_a_wrong_request_shows_the_usage(complete):
-    answer = complete.run("-m", "pytrain.machine", "destroy")
+    answer = complete.run("-m", "pytrain.setup.machine", "destroy")
     assert answer.returncode == 2
     assert "usage:" in answer.stderr
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from adaptive_agents.spec import Target, TargetKind
-from pytrain.compiled import Compiled
-from pytrain.inner_loop import adapt, for_each_task
-from pytrain.learners import KINDS, Learner
-from pytrain.meta_params import RATE
-from pytrain.models import Model, Normalisation
-from pytrain.networks import GRU, MLP, Params
+from pytrain.data.tasks import Batch, Tasks
+from pytrain.learners.inner_loop import adapt, for_each_task
+from pytrain.learners.registry import KINDS, Learner
+from pytrain.models.meta_params import RATE
+from pytrain.models.model import Model, Normalisation
+from pytrain.models.networks import GRU, MLP, Params
 from pytrain.settings import Algorithm, InnerOptimiser, InnerRates, MetaTraining, VectorLoss
-from pytrain.tasks import Batch, Tasks
+from pytrain.training.compiled import Compiled
 from tests.unit import plain
 
 TASKS, SUPPORT, QUERY, FEATURES, WINDOW, OUTPUTS = 3, 7, 5, 3, 2, 2

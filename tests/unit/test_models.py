@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pytrain.models import Model, Normalisation
-from pytrain.networks import MLP
-from pytrain.tasks import Batch
+from pytrain.data.tasks import Batch
+from pytrain.models.model import Model, Normalisation
+from pytrain.models.networks import MLP
 from tests.synthetic_players import make_players
 
 

@@ -7,11 +7,11 @@ import torch
 from torch.nn import functional
 
 from adaptive_agents.spec import Target
-from pytrain.learners import Learner
-from pytrain.models import Model, Normalisation
-from pytrain.networks import Params
+from pytrain.data.tasks import Batch, Tasks
+from pytrain.learners.registry import Learner
+from pytrain.models.model import Model, Normalisation
+from pytrain.models.networks import Params
 from pytrain.settings import Algorithm, MetaTraining
-from pytrain.tasks import Batch, Tasks
 from tests.benchmarks.omniglot_conv import ConvNet
 
 NETWORK = ConvNet(side=7, outputs=3, filters=2, layers=2)

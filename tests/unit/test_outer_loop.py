@@ -13,11 +13,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from pytrain.data.tasks import Batch, Tasks
 from pytrain.errors import PytrainError
-from pytrain.outer_loop import MOST_DIVERGENCES, OuterLoop, Watching, meta_train, validations_since_best
-from pytrain.resuming import CheckpointFile
 from pytrain.settings import MetaTraining
-from pytrain.tasks import Batch, Tasks
+from pytrain.training.outer_loop import (
+    MOST_DIVERGENCES,
+    OuterLoop,
+    Watching,
+    meta_train,
+    validations_since_best,
+)
+from pytrain.training.resuming import CheckpointFile
 
 
 @dataclass

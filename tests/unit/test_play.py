@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pytrain.errors import PytrainError
-from pytrain.intervals import mean_with_interval
-from pytrain.play import CONDITIONS, PlaySettings, play, read_results
-from pytrain.simulation import Players, Simulation
+from pytrain.evaluation.intervals import mean_with_interval
+from pytrain.games.play import CONDITIONS, PlaySettings, play, read_results
+from pytrain.games.simulation import Players, Simulation
 
 # Started through sh: a first line that names Python breaks where its path has a space.
 ENGINE = f"""#!/bin/sh

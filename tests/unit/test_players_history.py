@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from adaptive_agents.session import Examples, SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target
-from pytrain import columns, dataset, history
-from pytrain.dataset import Players, read_players
+from pytrain.data import columns, dataset, history
+from pytrain.data.dataset import Players, read_players
+from pytrain.data.tasks import Cuts, TaskSampler, newest_known, observed_between
 from pytrain.errors import PytrainError
-from pytrain.tasks import Cuts, TaskSampler, newest_known, observed_between
 from tests.synthetic_players import HORIZON_TICKS, make_players, sinusoid_spec
 from tests.unit.full_disk import files_limited_to
 
@@ -197,8 +197,8 @@ WITHIN_LIMITS = """
 import resource, sys
 from pathlib import Path
 import torch
-from pytrain.dataset import read_players, split_by_player
-from pytrain.tasks import Cuts, TaskSampler
+from pytrain.data.dataset import read_players, split_by_player
+from pytrain.data.tasks import Cuts, TaskSampler
 used = 4096 * int(Path("/proc/self/statm").read_text().split()[5])
 resource.setrlimit(resource.RLIMIT_DATA, (used + int(sys.argv[2]),) * 2)
 train, validation = split_by_player(read_players([Path(sys.argv[1])]), 0.2, 0)

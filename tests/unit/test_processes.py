@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytrain.errors import PytrainError
-from pytrain.processes import Job, run_side_by_side
+from pytrain.games.processes import Job, run_side_by_side
 from pytrain.progress import Progress
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pytrain.benchmark import summarise
-from pytrain.charts import spread, ticks
 from pytrain.errors import PytrainError
-from pytrain.report import render, write_report
-from pytrain.targets import judge, summary
+from pytrain.evaluation.charts import spread, ticks
+from pytrain.evaluation.goals import judge, summary
+from pytrain.evaluation.report import render, write_report
+from pytrain.games.benchmark import summarise
 from tests.sample_report import make_report
 
 METHODS = {"frozen", "scratch", "pooled", "reptile", "fomaml", "maml"}

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pytrain.checkpoint import Checkpoint
-from pytrain.distributed import Processes
 from pytrain.errors import PytrainError
-from pytrain.resuming import CheckpointFile, checkpoint_path, fingerprint_of
 from pytrain.settings import TrainSettings
+from pytrain.training.checkpoint import Checkpoint
+from pytrain.training.distributed import Processes
+from pytrain.training.resuming import CheckpointFile, checkpoint_path, fingerprint_of
 from tests.synthetic_players import make_players
 from tests.unit.full_disk import files_limited_to
 from tests.unit.test_checkpoint import FINGERPRINT, make_checkpoint

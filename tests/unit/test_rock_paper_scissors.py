@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from adaptive_agents.session import read_session
-from pytrain.dataset import read_players
+from pytrain.data.dataset import read_players
 from tests.benchmarks.rock_paper_scissors_history import UNKNOWN
 from tests.benchmarks.rock_paper_scissors_play import MOVES, Rounds, play_of, read_table
 from tests.benchmarks.rock_paper_scissors_sessions import convert, split_players

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from pytrain.tables import prediction_table
+from pytrain.evaluation.tables import prediction_table
 
 
 def shown(figures: dict) -> str:

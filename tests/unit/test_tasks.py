@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytrain.dataset import Players
-from pytrain.tasks import Batch, Cuts, TaskSampler, newest_known, observed_between, spread_between
+from pytrain.data.dataset import Players
+from pytrain.data.tasks import Batch, Cuts, TaskSampler, newest_known, observed_between, spread_between
 from tests.synthetic_players import HORIZON_TICKS, TICKS_APART, make_players, players_of, sinusoid_spec
 
 

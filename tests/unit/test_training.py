@@ -19,17 +19,18 @@ import torch
 from adaptive_agents.brain import Brain
 from adaptive_agents.session import SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target
-from pytrain import export, validation
-from pytrain import train as training
 from pytrain.console import PROGRESS_VARIABLE
-from pytrain.dataset import player_hash
+from pytrain.data.dataset import player_hash
 from pytrain.errors import PytrainError
-from pytrain.evaluate import evaluate
-from pytrain.models import Model, Normalisation
-from pytrain.networks import MLP
+from pytrain.evaluation.evaluate import evaluate
+from pytrain.export import brain as export
+from pytrain.models.model import Model, Normalisation
+from pytrain.models.networks import MLP
 from pytrain.settings import ALGORITHMS, DEFAULTS, TrainSettings
-from pytrain.train import command_line, train
-from pytrain.validation import Validation
+from pytrain.training import train as training
+from pytrain.training import validation
+from pytrain.training.train import command_line, train
+from pytrain.training.validation import Validation
 from tests.shared_trace import TracedOnce
 from tests.synthetic_players import HORIZON_TICKS, make_players, write_sessions
 

@@ -16,10 +16,10 @@ from torch.distributed import TCPStore
 
 from pytrain import cli
 from pytrain.console import results
-from pytrain.distributed import Processes, training_processes
+from pytrain.data.tasks import Batch, Tasks
 from pytrain.errors import PytrainError
 from pytrain.settings import TrainSettings
-from pytrain.tasks import Batch, Tasks
+from pytrain.training.distributed import Processes, training_processes
 
 CPU = torch.device("cpu")
 Params = dict[str, torch.Tensor]

@@ -1,0 +1,1 @@
+"""From recorded sessions to players, and from players to tasks."""

@@ -1,0 +1,134 @@
+"""Model -> `.brain`: graphs (traced in a process of their own, see `graphs`), weights, and manifest.
+
+Last station of training. Nothing is written before the graphs ran in onnxruntime and gave what torch gives.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from itertools import product, repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from adaptive_agents.brain import GRAPH_PARTS, PARAMS_PART, Brain, write_brain
+from adaptive_agents.spec import Spec
+from adaptive_agents.support import SupportSet
+from pytrain.data.tasks import Batch
+from pytrain.errors import PytrainError
+from pytrain.learners.inner_loop import adapt, for_each_task
+from pytrain.models.model import Model, save_model
+from pytrain.models.networks import Params
+
+TOLERANCE = 1e-5
+CHECKED_PROFILES = (1, 7, 64)
+CHECKED_STEPS = (1, 10)
+
+
+def export_brain(path: Path, model: Model, params: Params, spec: Spec, about: Mapping[str, Any]) -> Brain:
+    """Write a `.brain`; `about` gives the manifest's algorithm, inner_loop, training and scores.
+
+    Raises PytrainError when the graphs cannot be made or do not compute what torch computes, BrainError when
+    the file cannot be written. A file that was there before stays as it was until the new one is whole.
+    """
+    parts = trace_graphs(model, params)
+    parts[PARAMS_PART] = b"".join(value.numpy().astype("<f4").tobytes() for value in params.values())
+    manifest = {
+        "spec": spec.to_dict(),
+        "model": model.network.describe(),
+        "parameters": [{"name": name, "shape": list(value.shape)} for name, value in params.items()],
+        **about,
+    }
+    with tempfile.TemporaryDirectory(prefix="pytrain-") as folder:
+        brain = write_brain(Path(folder) / path.name, manifest, parts)
+    check_same_as_torch(brain, model, params)
+    return write_brain(path, manifest, parts)
+
+
+def trace_graphs(model: Model, params: Params) -> dict[str, bytes]:
+    """The three graphs by the name of their part, traced in a process of their own.
+
+    A failed export can leave torch unusable, and a successful one leaves hundreds of megabytes behind.
+    """
+    with tempfile.TemporaryDirectory(prefix="pytrain-") as name:
+        folder = Path(name)
+        request = folder / "model.npz"
+        save_model(request, model, params)
+        command = [sys.executable, "-m", "pytrain.export.graphs", str(request), name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise PytrainError(
+                f"the model could not be exported to ONNX (exit code {done.returncode} of "
+                f"`python -m pytrain.export.graphs`): {done.stderr.strip()[-2000:]}"
+            )
+        return {part: (folder / part).read_bytes() for part in GRAPH_PARTS}
+
+
+def check_same_as_torch(brain: Brain, model: Model, params: Params) -> None:
+    """Run the brain's graphs on random examples beside torch.
+
+    Losses, parameters and logits are compared as they are, vectors in units of their standard deviation.
+    One step is as long as the brain's; several go as far together, since a row of long steps on random
+    examples would blow up the rounding itself. Raises PytrainError when they differ by more than 1e-5 (of
+    the largest, if that is above 1).
+    """
+    random = np.random.default_rng(0)
+    for profiles, steps in product(CHECKED_PROFILES, CHECKED_STEPS):
+        inner_lr = brain.inner_loop.inner_lr / steps
+        support = _random_examples(model, profiles, 32, random)
+        ours = for_each_task(params, profiles)
+        theirs = {name: value.numpy().copy() for name, value in ours.items()}
+        batch = Batch(*(torch.from_numpy(column) for column in vars(support).values()))
+        ready = model.prepared(batch)
+        adapted = adapt(model, ours, repeat(ready, steps), inner_lr)
+        result = brain.adapt(theirs, support, inner_lr, steps)
+        scale = model.normalisation.target_scale.numpy() if model.target.kind == "vector" else 1.0
+        pairs = [
+            ("loss_before", result.loss_before, model.losses(ours, ready).numpy()),
+            ("loss_after", result.loss_after, model.losses(adapted, ready).numpy()),
+            *((f"adapted {name}", result.params[name], value.numpy()) for name, value in adapted.items()),
+            (
+                "policy_batched",
+                brain.predict_batched(support.observations, result.params) / scale,
+                model.predict(adapted, batch.observations).numpy() / scale,
+            ),
+            (
+                "policy",
+                brain.predict(support.observations[0]) / scale,
+                model.predict(params, batch.observations[0]).numpy() / scale,
+            ),
+        ]
+        for what, found, expected in pairs:
+            # Rounding grows with the values: the logits of prototypes are squared distances.
+            differences = np.abs(found - expected) / max(1.0, np.abs(expected).max())
+            difference = float(differences.max())
+            if model.optimiser == "adam" and what != "policy":
+                # Where a gradient is nothing but rounding, the direction of Adam's step is, too.
+                difference = float(differences.mean())
+            if not difference <= TOLERANCE:
+                raise PytrainError(
+                    f"the exported graphs differ from torch by {difference:.2g} in {what} "
+                    f"({profiles} profiles, {steps} steps of {inner_lr:g}), more than {TOLERANCE:g}; "
+                    "no brain was written"
+                )
+
+
+def _random_examples(model: Model, profiles: int, rows: int, random: np.random.Generator) -> SupportSet:
+    """Examples with the spread of the training data; a few are padding."""
+    constants = {name: value.numpy() for name, value in vars(model.normalisation).items()}
+    observations = random.standard_normal((profiles, rows, len(constants["observation_mean"])))
+    if model.target.kind == "category":
+        targets = random.integers(model.target.size, size=(profiles, rows, 1)).astype(np.float64)
+    else:
+        targets = random.standard_normal((profiles, rows, model.target.size))
+        targets = targets * constants["target_scale"] + constants["target_mean"]
+    return SupportSet(
+        (observations * constants["observation_scale"] + constants["observation_mean"]).astype(np.float32),
+        targets.astype(np.float32),
+        (random.random((profiles, rows)) > 0.1).astype(np.float32),
+    )

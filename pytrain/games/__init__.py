@@ -1,0 +1,1 @@
+"""Runs the game itself, many headless engines at once: recording, play, measurements."""

@@ -1,0 +1,24 @@
+"""The baseline: ordinary training on the examples of all players together.
+
+Without a step it is the strongest model that does not adapt ("frozen"); with steps on the support set it is
+fine-tuning, which every meta-learner has to beat.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from pytrain.data.tasks import Tasks
+from pytrain.learners.inner_loop import differentiable, gradients_of
+from pytrain.models.model import Model
+from pytrain.models.networks import Params
+
+
+def meta_gradient(
+    model: Model, meta_params: Params, tasks: Tasks, inner_lr: float, step_weights: Tensor | None = None
+) -> tuple[Params, Tensor]:
+    """Gradient of the loss on the players' query examples, and that loss; one set of parameters for all."""
+    del inner_lr, step_weights  # nothing adapts
+    meta_params = differentiable(meta_params)
+    loss = model.losses(meta_params, tasks.query).mean()
+    return gradients_of(loss, meta_params), loss.detach()

@@ -1,0 +1,1 @@
+"""Networks, normalisation, and what of a model is meta-learned."""

@@ -1,0 +1,152 @@
+"""The model: a network between observations and targets as recorded, and the loss that all learners share.
+
+Also what of the network a player has for their own, and how the inner loop moves it: `inner_loop` reads it
+from here, so that training, validation and export cannot differ in it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from adaptive_agents.spec import Target
+from pytrain.data.dataset import Players
+from pytrain.data.tasks import Batch
+from pytrain.errors import PytrainError
+from pytrain.models.networks import Network, Params, network_from
+from pytrain.settings import InnerOptimiser, VectorLoss
+
+SMALL_ERROR = 0.3  # standard deviations; below it an error's square counts, above it its length
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Constants taken from the meta-train players; part of every exported graph."""
+
+    observation_mean: Tensor  # (window * obs_dim,)
+    observation_scale: Tensor  # (window * obs_dim,)
+    target_mean: Tensor  # (target_columns,); 0 and 1 for a category
+    target_scale: Tensor
+
+    @classmethod
+    def of(cls, players: Players) -> Normalisation:
+        """Mean and standard deviation, for windows as long as the players'; constants keep their size."""
+        of_one = players.mean_and_scale("observations")
+        observation_mean, observation_scale = (each.repeat(players.window) for each in of_one)
+        if players.spec.target.kind == "vector":
+            return cls(observation_mean, observation_scale, *players.mean_and_scale("targets"))
+        return cls(observation_mean, observation_scale, torch.zeros(1), torch.ones(1))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network between normalised observations and normalised targets, with its loss and its inner loop."""
+
+    network: Network
+    target: Target
+    normalisation: Normalisation
+    loss: VectorLoss = "huber"
+    """For a vector; a category has cross-entropy."""
+    optimiser: InnerOptimiser = "sgd"
+    """The rule of an inner step."""
+    adapts: tuple[str, ...] = ()
+    """Names of the parameters that the inner loop moves, and that a player has for their own; () is all."""
+    shared: Params = field(default_factory=dict)
+    """The other parameters: the same for all players."""
+    rates: Params | None = None
+    """Factors of inner_lr by name, where a learner learned them: one for each weight, or for each step."""
+    rates_per_step: bool = False
+
+    def __post_init__(self) -> None:
+        if self.optimiser == "prototypes" and self.target.kind != "category":
+            raise PytrainError(
+                f"protonet compares classes, but the target {self.target} is a {self.target.kind}: "
+                "train with maml, reptile or cavia"
+            )
+
+    def on(self, device: torch.device) -> Model:
+        """The same model with its tensors on a device."""
+        return replace(
+            self,
+            normalisation=Normalisation(*(value.to(device) for value in vars(self.normalisation).values())),
+            shared={name: value.to(device) for name, value in self.shared.items()},
+            rates=None if self.rates is None else {k: v.to(device) for k, v in self.rates.items()},
+        )
+
+    def normalised(self, observations: Tensor) -> Tensor:
+        """Observations as the network takes them."""
+        return (observations - self.normalisation.observation_mean) / self.normalisation.observation_scale
+
+    def encoded(self, targets: Tensor) -> Tensor:
+        """Targets as the loss takes them: normalised vectors, or one-hot rows for class indices."""
+        if self.target.kind == "category":
+            classes = torch.arange(self.target.size, device=targets.device)
+            return (targets == classes).to(targets.dtype)
+        return (targets - self.normalisation.target_mean) / self.normalisation.target_scale
+
+    def prepared(self, batch: Batch) -> Batch:
+        """A batch of recorded examples as `losses` and the inner loop take it."""
+        return Batch(self.normalised(batch.observations), self.encoded(batch.targets), batch.weights)
+
+    def predict(self, params: Params, observations: Tensor) -> Tensor:
+        """Predictions in target units (a vector) or logits (a category) for observations as recorded."""
+        outputs = self.network(self.shared | params, self.normalised(observations))
+        if self.target.kind == "category":
+            return outputs
+        return outputs * self.normalisation.target_scale + self.normalisation.target_mean
+
+    def losses(self, params: Params, batch: Batch) -> Tensor:
+        """Weighted mean loss of each task `(tasks,)` on a prepared batch; 0 for a task without examples.
+
+        A vector: the length of the normalised error, rounded to a parabola at zero (pseudo-Huber: smooth, so
+        that MAML may differentiate it twice), or its square. A category: cross-entropy.
+        """
+        outputs = self.network(self.shared | params, batch.observations)
+        if self.target.kind == "category":
+            each = -(batch.targets * torch.log_softmax(outputs, dim=-1)).sum(-1)
+        else:
+            each = (outputs - batch.targets).square().sum(-1)
+            if self.loss == "huber":
+                each = (each + SMALL_ERROR**2).sqrt() - SMALL_ERROR
+        return (each * batch.weights).sum(-1) / batch.weights.sum(-1).clamp(min=1e-6)
+
+
+def save_model(path: Path, model: Model, params: Params) -> None:
+    """Write model and parameters as .npz, for `load_model` in another process."""
+    plain = {name: getattr(model, name) for name in ("loss", "optimiser", "adapts", "rates_per_step")}
+    description = {"network": model.network.describe(), "target": asdict(model.target), **plain}
+    groups = {
+        "normalisation": vars(model.normalisation),
+        "params": params,
+        "shared": model.shared,
+        "rates": model.rates or {},
+    }
+    arrays = {
+        f"{group}.{name}": value.numpy() for group, values in groups.items() for name, value in values.items()
+    }
+    np.savez(path, allow_pickle=False, description=np.array(json.dumps(description)), **arrays)
+
+
+def load_model(path: Path) -> tuple[Model, Params]:
+    """What `save_model` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        description = json.loads(str(stored["description"]))
+        arrays = {name: torch.from_numpy(stored[name]) for name in stored.files if name != "description"}
+    model = Model(
+        network=network_from(description.pop("network")),
+        target=Target(**description.pop("target")),
+        normalisation=Normalisation(**_of_prefix(arrays, "normalisation.")),
+        shared=_of_prefix(arrays, "shared."),
+        rates=_of_prefix(arrays, "rates.") or None,
+        **description | {"adapts": tuple(description["adapts"])},
+    )
+    return model, _of_prefix(arrays, "params.")
+
+
+def _of_prefix(arrays: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
