@@ -19,7 +19,7 @@ from pytrain.errors import PytrainError
 from pytrain.settings import EvaluateSettings, TrainSettings
 
 if TYPE_CHECKING:
-    from adaptive_agents.brain import Brain
+    from adaptive_agents.model.brain import Brain
     from pytrain.evaluation.evaluate import Evaluation
 
 TRAIN_SHARES = {"read sessions": 0.03, "meta-train": 0.77, "choose adaptation": 0.15, "export": 0.05}
@@ -121,7 +121,7 @@ def prediction_figures(evaluation: Evaluation) -> dict[str, Any]:
 
 def _open_brains(paths: Sequence[Path], threads: int) -> dict[str, Brain]:
     """Brains by the name of their method; two of one algorithm go by their file names."""
-    from adaptive_agents.brain import Brain
+    from adaptive_agents.model.brain import Brain
 
     if not paths:
         raise PytrainError("no brain to evaluate; name at least one .brain file before the sessions")

@@ -282,7 +282,7 @@ def open_game(brain: Path) -> None:
 
 def best_on_validation(brains: dict[Algorithm, Path]) -> Algorithm:
     """The meta-learner whose adapted error on the meta-validation players is lowest; never chosen on test."""
-    from adaptive_agents.brain import Brain
+    from adaptive_agents.model.brain import Brain
 
     learners: tuple[Algorithm, ...] = ("reptile", "fomaml", "maml")
     errors = {name: Brain.open(brains[name]).scores["meta_validation"]["error_after"] for name in learners}

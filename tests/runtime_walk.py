@@ -31,10 +31,10 @@ def play(brain_path: Path, folder: Path) -> None:
 
     import numpy as np
 
-    from adaptive_agents.adaptation import AdaptationWorker, apply, make_job, run_job
-    from adaptive_agents.brain import Brain
-    from adaptive_agents.profile import Profile
-    from adaptive_agents.session import SessionHeader, SessionWriter, read_session
+    from adaptive_agents.formats.session import SessionHeader, SessionWriter, read_session
+    from adaptive_agents.model.adaptation import AdaptationWorker, apply, make_job, run_job
+    from adaptive_agents.model.brain import Brain
+    from adaptive_agents.model.profile import Profile
 
     brain = Brain.load(brain_path.read_bytes(), str(brain_path))
     observations = np.linspace(-1, 1, 40 * brain.input_size, dtype=np.float32).reshape(40, -1)
@@ -70,9 +70,9 @@ def fail(folder: Path) -> None:
     import traceback
     import warnings
 
-    from adaptive_agents.brain import Brain
-    from adaptive_agents.profile import Profile
-    from adaptive_agents.session import read_session
+    from adaptive_agents.formats.session import read_session
+    from adaptive_agents.model.brain import Brain
+    from adaptive_agents.model.profile import Profile
 
     (folder / "broken").write_bytes(b"not what it should be")
     for attempt in (

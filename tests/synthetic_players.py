@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adaptive_agents.session import SessionHeader, SessionWriter
+from adaptive_agents.formats.session import SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target, TargetKind
 from pytrain.data.dataset import Players
 from pytrain.data.history import History

@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from adaptive_agents.brain import Brain, write_brain
+from adaptive_agents.model.brain import Brain, write_brain
 from adaptive_agents.spec import Field, Spec, Target
 
 OPSET = 18

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from adaptive_agents.errors import SessionError, SpecError
 from adaptive_agents.examples import COLUMNS
-from adaptive_agents.session import SessionHeader, SessionReader
+from adaptive_agents.formats.session import SessionHeader, SessionReader
 from adaptive_agents.spec import Spec
 from pytrain.console import warn
 from pytrain.data.history import History, HistoryWriter

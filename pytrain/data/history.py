@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adaptive_agents.errors import SessionError
-from adaptive_agents.session import Examples, SessionReader
+from adaptive_agents.formats.session import Examples, SessionReader
 from adaptive_agents.spec import Spec
 from pytrain.data.columns import ColumnFiles, ResidentPages
 

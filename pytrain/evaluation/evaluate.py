@@ -1,8 +1,8 @@
 """Evaluation on held-out players, before and after adaptation, with the graphs of the brains themselves.
 
 What is measured is what ships: the `.brain`'s own policy and adaptation graphs, run through
-`adaptive_agents.brain` as the engine runs them. Every method learns from the same play (its newest examples,
-as many as it takes) and answers the same query, which lies after all of it.
+`adaptive_agents.model.brain` as the engine runs them. Every method learns from the same play (its newest
+examples, as many as it takes) and answers the same query, which lies after all of it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adaptive_agents.brain import Brain, Params
 from adaptive_agents.errors import SpecError
-from adaptive_agents.support import SupportSet
+from adaptive_agents.model.brain import Brain, Params
+from adaptive_agents.model.support import SupportSet
 from pytrain.data.dataset import Players, player_hash, read_players
 from pytrain.data.tasks import Batch, newest_known, observed_between
 from pytrain.errors import PytrainError

@@ -18,8 +18,8 @@ from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional, arg
 
-from adaptive_agents.brain import Brain
-from adaptive_agents.session import Examples, SessionReader
+from adaptive_agents.formats.session import Examples, SessionReader
+from adaptive_agents.model.brain import Brain
 from adaptive_agents.spec import Spec
 from pytrain.console import results
 from pytrain.errors import PytrainError
@@ -159,7 +159,7 @@ def _graph_ends(path: Path, part: str) -> tuple[str, str]:
 
 
 def _show_profile(path: Path) -> RenderableType:
-    from adaptive_agents.profile import Profile
+    from adaptive_agents.model.profile import Profile
 
     profile = Profile.load(path)
     facts = {"player": profile.player_id or "not named", "brains": len(profile.stored)}

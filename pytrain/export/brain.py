@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from adaptive_agents.brain import GRAPH_PARTS, PARAMS_PART, Brain, write_brain
+from adaptive_agents.model.brain import GRAPH_PARTS, PARAMS_PART, Brain, write_brain
+from adaptive_agents.model.support import SupportSet
 from adaptive_agents.spec import Spec
-from adaptive_agents.support import SupportSet
 from pytrain.data.tasks import Batch
 from pytrain.errors import PytrainError
 from pytrain.learners.inner_loop import adapt, for_each_task

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from adaptive_agents.session import read_header
+from adaptive_agents.formats.session import read_header
 from pytrain.console import messages, results, watch
 from pytrain.errors import PytrainError
 from pytrain.games.simulation import Players, Population, Simulation, simulate

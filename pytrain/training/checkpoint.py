@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from adaptive_agents.atomic import write_atomically
+from adaptive_agents.formats.atomic import write_atomically
 from pytrain.errors import PytrainError
 from pytrain.models.networks import Params
 

@@ -20,9 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from adaptive_agents.brain import Brain
+from adaptive_agents.model.brain import Brain
+from adaptive_agents.model.support import SupportSet
 from adaptive_agents.spec import Field, Spec, Target
-from adaptive_agents.support import SupportSet
 from pytrain.data.tasks import Batch
 from pytrain.export.brain import export_brain
 from pytrain.learners.inner_loop import adapt

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adaptive_agents.brain import Brain
+from adaptive_agents.model.brain import Brain
 from adaptive_agents.spec import Field, Spec, Target
 from pytrain.export.brain import export_brain
 from pytrain.models.model import Model, Normalisation

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adaptive_agents.session import Examples, SessionHeader, SessionWriter
+from adaptive_agents.formats.session import Examples, SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target
 from pytrain.data.columns import temporary_folder
 from pytrain.data.dataset import read_players, split_by_player

@@ -17,7 +17,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from adaptive_agents.atomic import write_atomically
+from adaptive_agents.formats.atomic import write_atomically
 
 REPORT = "report.json"
 DATA_VARIABLE = "BENCH_DATA"

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from adaptive_agents.brain import Brain
+from adaptive_agents.model.brain import Brain
 from pytrain.evaluation.evaluate import EvaluateSettings, Evaluation, evaluate
 from pytrain.evaluation.intervals import ratio_with_interval
 from tests.benchmarks.report import BenchSettings, CannotRun, Progress, Result, data_folder

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from adaptive_agents.examples import Examples
-from adaptive_agents.session import SessionHeader, SessionWriter
+from adaptive_agents.formats.session import SessionHeader, SessionWriter
 from tests.benchmarks.rock_paper_scissors_history import UNKNOWN
 from tests.benchmarks.rock_paper_scissors_play import Play, play_of, read_table
 

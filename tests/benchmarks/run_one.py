@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 
 import torch
 
-from adaptive_agents.atomic import write_atomically
+from adaptive_agents.formats.atomic import write_atomically
 from tests.benchmarks.report import Benchmark, BenchSettings, CannotRun, as_json
 
 Outcome = Literal["done", "not run", "failed", "interrupted"]

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from adaptive_agents.adaptation import AdaptationSettings, AdaptationWorker, apply, submit_due
-from adaptive_agents.brain import Brain
-from adaptive_agents.decisions import DecisionBatch
-from adaptive_agents.history import ObservationHistory
-from adaptive_agents.labels import MaturedLabels, PendingLabels
-from adaptive_agents.prediction_error import RunningPredictionError
-from adaptive_agents.profile import BrainMemory
+from adaptive_agents.model.adaptation import AdaptationSettings, AdaptationWorker, apply, submit_due
+from adaptive_agents.model.brain import Brain
+from adaptive_agents.model.profile import BrainMemory
+from adaptive_agents.tick.decisions import DecisionBatch
+from adaptive_agents.tick.history import ObservationHistory
+from adaptive_agents.tick.labels import MaturedLabels, PendingLabels
+from adaptive_agents.tick.prediction_error import RunningPredictionError
 
 
 def measure(brain: Brain, agents: int, profiles: int, ticks: int) -> dict[str, list[float]]:

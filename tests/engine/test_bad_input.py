@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from adaptive_agents.profile import Profile
+from adaptive_agents.model.profile import Profile
 from tests.engine.scenes import ARCHER, main, record
 from tests.tiny_brain import CATEGORY_SPEC, make_tiny_brain
 

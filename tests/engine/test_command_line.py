@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adaptive_agents.session import read_session
+from adaptive_agents.formats.session import read_session
 
 Pytrain = Callable[..., str]
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from adaptive_agents.session import SessionHeader, SessionWriter
+from adaptive_agents.formats.session import SessionHeader, SessionWriter
 from tests.tiny_brain import VECTOR_SPEC, make_tiny_brain
 
 PROBE_SETTINGS = """

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from adaptive_agents.support import held_back_rows
+from adaptive_agents.model.support import held_back_rows
 from pytrain.data.tasks import Batch
 from pytrain.export.brain import export_brain
 from pytrain.learners.inner_loop import adapt, for_each_task

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from adaptive_agents.session import read_session
+from adaptive_agents.formats.session import read_session
 from tests.engine.conftest import _environment
 from tests.engine.scenes import ARCHER, main, record
 from tests.tiny_brain import VECTOR_SPEC, make_tiny_brain

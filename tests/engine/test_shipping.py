@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from adaptive_agents.session import read_session
+from adaptive_agents.formats.session import read_session
 from tests.engine.conftest import find_problems
 from tests.engine.scenes import ARCHER, main, record
 from tests.engine.shipping import (

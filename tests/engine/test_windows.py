@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from adaptive_agents.brain import Brain
-from adaptive_agents.profile import Profile
-from adaptive_agents.session import read_session
+from adaptive_agents.formats.session import read_session
+from adaptive_agents.model.brain import Brain
+from adaptive_agents.model.profile import Profile
 from tests.engine.scenes import main, record
 from tests.tiny_brain import CATEGORY_SPEC, VECTOR_SPEC, make_tiny_brain
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adaptive_agents.adaptation import (
+from adaptive_agents.model.adaptation import (
     MAX_PROFILES_PER_RUN,
     AdaptationSettings,
     AdaptationWorker,
@@ -22,9 +22,9 @@ from adaptive_agents.adaptation import (
     run_job,
     submit_due,
 )
-from adaptive_agents.brain import Brain
-from adaptive_agents.profile import BrainMemory
-from adaptive_agents.support import SupportSet
+from adaptive_agents.model.brain import Brain
+from adaptive_agents.model.profile import BrainMemory
+from adaptive_agents.model.support import SupportSet
 from tests.tiny_brain import make_tiny_brain
 
 SETTINGS = AdaptationSettings(interval_ticks=60, min_examples=8)
@@ -290,7 +290,9 @@ def test_the_worker_gives_what_synchronous_mode_gives(brain: Brain) -> None:
 
 def test_submitting_and_polling_never_wait_for_a_job(brain: Brain, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
-    monkeypatch.setattr("adaptive_agents.adaptation.run_job", lambda job: release.wait(20) and run_job(job))
+    monkeypatch.setattr(
+        "adaptive_agents.model.adaptation.run_job", lambda job: release.wait(20) and run_job(job)
+    )
     memories = [BrainMemory(brain) for _ in range(3)]
     worker = AdaptationWorker()
     for memory in memories:
@@ -314,7 +316,7 @@ def test_closing_waits_for_the_running_job_and_gives_back_the_others(
         release.wait(20)
         return run_job(job)
 
-    monkeypatch.setattr("adaptive_agents.adaptation.run_job", slow_run)
+    monkeypatch.setattr("adaptive_agents.model.adaptation.run_job", slow_run)
     memories = [BrainMemory(brain) for _ in range(2)]
     worker = AdaptationWorker()
     for memory in memories:

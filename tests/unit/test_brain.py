@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from adaptive_agents.brain import Brain, Params, write_brain
 from adaptive_agents.errors import BrainError, ObservationError
-from adaptive_agents.support import SupportSet
+from adaptive_agents.model.brain import Brain, Params, write_brain
+from adaptive_agents.model.support import SupportSet
 from tests.tiny_brain import (
     CATEGORY_SPEC,
     VECTOR_SPEC,

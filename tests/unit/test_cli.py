@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from adaptive_agents.brain import write_brain
-from adaptive_agents.session import SessionHeader, SessionWriter
+from adaptive_agents.formats.session import SessionHeader, SessionWriter
+from adaptive_agents.model.brain import write_brain
 from pytrain import cli
 from pytrain.data.dataset import player_hash
 from tests.tiny_brain import VECTOR_SPEC, make_manifest, make_parts, make_tiny_brain

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_agents.session import SessionHeader, SessionWriter
+from adaptive_agents.formats.session import SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target
 from pytrain.data.dataset import read_players, split_by_player, who_played_longer
 from pytrain.data.tasks import observed_between

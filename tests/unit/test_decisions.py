@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_agents.brain import Brain
-from adaptive_agents.decisions import DecisionBatch
+from adaptive_agents.model.brain import Brain
+from adaptive_agents.tick.decisions import DecisionBatch
 from tests.tiny_brain import make_params, make_tiny_brain
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from adaptive_agents.brain import Brain
-from adaptive_agents.session import SessionHeader, SessionWriter
+from adaptive_agents.formats.session import SessionHeader, SessionWriter
+from adaptive_agents.model.brain import Brain
 from adaptive_agents.spec import Field, Spec, Target
 from pytrain.data.dataset import player_hash, read_players
 from pytrain.data.tasks import newest_known, observed_between

@@ -13,9 +13,9 @@ import onnx
 import pytest
 import torch
 
-from adaptive_agents.brain import Brain
+from adaptive_agents.model.brain import Brain
+from adaptive_agents.model.support import SupportSet
 from adaptive_agents.spec import Field, Spec, Target, TargetKind
-from adaptive_agents.support import SupportSet
 from pytrain.data.dataset import player_hash
 from pytrain.data.tasks import Batch
 from pytrain.errors import PytrainError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_agents.history import ObservationHistory
+from adaptive_agents.tick.history import ObservationHistory
 
 OBS_DIM = 2
 

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from adaptive_agents.errors import AdaptiveAgentsError
-from adaptive_agents.profile import Profile
-from adaptive_agents.session import SessionHeader, SessionWriter
+from adaptive_agents.formats.session import SessionHeader, SessionWriter
+from adaptive_agents.model.profile import Profile
 from pytrain.evaluation.inspection import inspect
 from tests.tiny_brain import VECTOR_SPEC, make_tiny_brain
 

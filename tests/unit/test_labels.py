@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_agents.errors import ObservationError
-from adaptive_agents.labels import PendingLabels
+from adaptive_agents.tick.labels import PendingLabels
 from tests.tiny_brain import CATEGORY_SPEC, VECTOR_SPEC
 
 HORIZON = VECTOR_SPEC.horizon_ticks

@@ -22,8 +22,9 @@ def test_every_error_is_promised_and_has_the_one_base() -> None:
 
 def test_importing_the_runtime_loads_neither_onnxruntime_nor_torch_nor_pytrain() -> None:
     code = (
-        "import sys, adaptive_agents.adaptation, adaptive_agents.decisions, adaptive_agents.labels\n"
-        "import adaptive_agents.prediction_error, adaptive_agents.session\n"
+        "import sys, adaptive_agents.model.adaptation\n"
+        "import adaptive_agents.tick.decisions, adaptive_agents.tick.labels\n"
+        "import adaptive_agents.tick.prediction_error, adaptive_agents.formats.session\n"
         "print([name for name in ('onnxruntime', 'torch', 'pytrain') if name in sys.modules])"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

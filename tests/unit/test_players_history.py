@@ -15,7 +15,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_agents.session import Examples, SessionHeader, SessionWriter
+from adaptive_agents.formats.session import Examples, SessionHeader, SessionWriter
 from adaptive_agents.spec import Field, Spec, Target
 from pytrain.data import columns, dataset, history
 from pytrain.data.dataset import Players, read_players

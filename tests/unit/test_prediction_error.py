@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from adaptive_agents.prediction_error import RunningPredictionError
+from adaptive_agents.tick.prediction_error import RunningPredictionError
 from tests.tiny_brain import CATEGORY_SPEC, VECTOR_SPEC
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptive_agents.adaptation import AdaptationSettings, apply, is_due, make_job, run_job
-from adaptive_agents.brain import Brain
 from adaptive_agents.errors import ProfileError
-from adaptive_agents.profile import BrainMemory, Profile, set_aside
+from adaptive_agents.model.adaptation import AdaptationSettings, apply, is_due, make_job, run_job
+from adaptive_agents.model.brain import Brain
+from adaptive_agents.model.profile import BrainMemory, Profile, set_aside
 from tests.tiny_brain import CATEGORY_SPEC, VECTOR_SPEC, make_tiny_brain
 from tests.unit.full_disk import files_limited_to
 
@@ -231,7 +231,7 @@ def test_a_damaged_file_is_always_noticed(content: bytes, data: st.DataObject) -
 
 
 def test_a_profile_of_another_version_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adaptive_agents.profile.VERSION", 2)
+    monkeypatch.setattr("adaptive_agents.model.profile.VERSION", 2)
     data = Profile("ann").to_bytes()
     monkeypatch.undo()
     with pytest.raises(ProfileError, match=r"version 2, this addon reads .* version 1"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adaptive_agents.session import read_session
+from adaptive_agents.formats.session import read_session
 from pytrain.data.dataset import read_players
 from tests.benchmarks.rock_paper_scissors_history import UNKNOWN
 from tests.benchmarks.rock_paper_scissors_play import MOVES, Rounds, play_of, read_table

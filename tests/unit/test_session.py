@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptive_agents.errors import AdaptiveAgentsError, ObservationError, SessionError
-from adaptive_agents.session import (
+from adaptive_agents.formats.session import (
     Examples,
     SessionHeader,
     SessionReader,
@@ -256,7 +256,7 @@ def test_examples_whose_columns_do_not_fit_are_refused_by_name(column: str, valu
 
 
 def test_a_session_of_another_version_names_both_versions(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("adaptive_agents.session.VERSION", 2)
+    monkeypatch.setattr("adaptive_agents.formats.session.VERSION", 2)
     record(tmp_path / "a.session", 1)
     monkeypatch.undo()
     with pytest.raises(AdaptiveAgentsError, match=r"version 2, this addon reads .* version 1"):

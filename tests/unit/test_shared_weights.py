@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from adaptive_agents.adaptation import AdaptationSettings, apply, is_due, make_job, run_job
-from adaptive_agents.brain import Brain, Params, write_brain
-from adaptive_agents.decisions import DecisionBatch
-from adaptive_agents.profile import BrainMemory, Profile
-from adaptive_agents.support import SupportSet
+from adaptive_agents.model.adaptation import AdaptationSettings, apply, is_due, make_job, run_job
+from adaptive_agents.model.brain import Brain, Params, write_brain
+from adaptive_agents.model.profile import BrainMemory, Profile
+from adaptive_agents.model.support import SupportSet
+from adaptive_agents.tick.decisions import DecisionBatch
 from tests.tiny_brain import CATEGORY_SPEC, VECTOR_SPEC, make_manifest, make_parts, make_tiny_brain
 from tests.tiny_shared_brains import (
     MOMENTUM,

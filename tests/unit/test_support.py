@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_agents.errors import ObservationError
-from adaptive_agents.support import ExampleRing, SupportSet, held_back_rows, ring_capacity, split_examples
+from adaptive_agents.model.support import (
+    ExampleRing,
+    SupportSet,
+    held_back_rows,
+    ring_capacity,
+    split_examples,
+)
 
 
 @given(capacity=st.integers(1, 9), appended=st.lists(st.integers(0, 25), max_size=8))

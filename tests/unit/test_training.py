@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from adaptive_agents.brain import Brain
-from adaptive_agents.session import SessionHeader, SessionWriter
+from adaptive_agents.formats.session import SessionHeader, SessionWriter
+from adaptive_agents.model.brain import Brain
 from adaptive_agents.spec import Field, Spec, Target
 from pytrain.console import PROGRESS_VARIABLE
 from pytrain.data.dataset import player_hash

@@ -164,8 +164,9 @@ const char *start_python(const Home *home) {
 /* The interpreter's first words. A failure of any kind comes back as text, so that there is one place where it is reported. */
 static const char *const START =
 		"try:\n"
+		"    from adaptive_agents import nodes\n"
 		"    from adaptive_agents.godot import start\n"
-		"    start.start(host)\n"
+		"    start.start(host, nodes.CLASSES, nodes.begin, nodes.end)\n"
 		"    failure = ''\n"
 		"except Exception:\n"
 		"    import traceback\n"

@@ -1,9 +1,15 @@
 """Adaptive Agents: enemies that learn how this player plays, within seconds, on the player's own machine.
 
-This is the runtime: plain Python that runs inside the engine and outside it. Data passes through it in this
-order: `spec` names what an agent sees and predicts, `session` records it, `labels` pairs what was seen with
-what happened, `brain` predicts, `adaptation` fits the brain to a player, `profile` remembers the player.
-`godot` and `nodes` tie it to the engine. Importing the package loads neither onnxruntime nor torch.
+This is the runtime: plain Python that runs inside the engine and outside it. Its folders, each of which
+imports only those above it:
+
+    formats   sessions, and how files are framed and written
+    model     a brain predicts, adapts, and keeps what it knows of a player
+    godot     the only code that touches the engine's pointers
+    tick      many agents observe, decide and learn at once
+    nodes     what a game developer sees
+
+Importing the package loads neither onnxruntime nor torch.
 """
 
 from __future__ import annotations

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable, Sequence
 
 from adaptive_agents.godot import callbacks, register
+from adaptive_agents.godot.declare import NativeObject
 from adaptive_agents.godot.memory import settle
 from adaptive_agents.godot.native import ffi, lib
 
@@ -18,26 +20,33 @@ from adaptive_agents.godot.native import ffi, lib
 SWITCH_INTERVAL_SEC = 0.0001
 
 
-def start(address: int) -> None:
-    """Joins the library, whose aa_host is at `address`.
+def start(
+    address: int,
+    classes: Sequence[type[NativeObject]],
+    begin: Callable[[NativeObject], None],
+    end: Callable[[], None],
+) -> None:
+    """Joins the library. Raises where that fails: its objects stay idle then.
 
-    Raises where that fails: the objects stay idle then.
+    Args:
+        address: of the library's aa_host.
+        classes: the native classes, as the library has registered them.
+        begin: called with the singleton, the first object that has a Python half.
+        end: called before the engine exits.
     """
     host = ffi.cast("aa_host *", address)
     if not lib.aa_load_interface(host):
         raise RuntimeError("this engine is too old: Adaptive Agents needs Godot 4.4 or newer")
-    from adaptive_agents import nodes
+    register.take_classes(classes, ffi.string(host.digest).decode())
+    begin(register.attach(host.singleton))
 
-    register.take_classes(nodes.CLASSES, ffi.string(host.digest).decode())
-    nodes.begin(register.attach(host.singleton))
-
-    def end() -> None:
-        nodes.end()
+    def end_all() -> None:
+        end()
         gc.collect()
         sys.stdout.flush()
         sys.stderr.flush()
 
     sys.setswitchinterval(SWITCH_INTERVAL_SEC)
-    callbacks.end = end
+    callbacks.end = end_all
     settle()
     lib.aa_join(host)  # last: from now on the library calls Python

@@ -4,8 +4,7 @@
     AdaptiveBrain, PlayerProfile        resources             adaptive_brain.py, player_profile.py
     AdaptiveAgents                      the singleton         adaptive_agents.py
 
-Behind them: hub.py knows all agents and drives the tick, crowd.py is one tick of the agents that share a
-brain, recording.py writes sessions off the main thread.
+They are thin: they check what the game gives, and hand it to tick/.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from adaptive_agents.godot.declare import NativeObject
 from adaptive_agents.nodes.adaptive_agent import AdaptiveAgent
 from adaptive_agents.nodes.adaptive_agents import AdaptiveAgents
 from adaptive_agents.nodes.adaptive_brain import AdaptiveBrain
-from adaptive_agents.nodes.hub import hub
 from adaptive_agents.nodes.player_profile import PlayerProfile
-from adaptive_agents.nodes.recording import end_recording
 from adaptive_agents.nodes.session_recorder import SessionRecorder
+from adaptive_agents.tick.hub import hub
+from adaptive_agents.tick.recording import end_recording
 
 CLASSES: tuple[type[NativeObject], ...] = (
     AdaptiveBrain,
@@ -33,7 +32,7 @@ def begin(singleton: NativeObject) -> None:
     """Called when the library's objects get their Python halves; `singleton` is the first of them."""
     if not isinstance(singleton, AdaptiveAgents):
         raise TypeError(f"the library's singleton is {type(singleton).__name__}, not AdaptiveAgents")
-    AdaptiveAgents.the_one = singleton
+    hub.find_player = singleton.player
 
 
 def end() -> None:

@@ -26,8 +26,7 @@ from adaptive_agents.godot.declare import (
     method,
     script_method,
 )
-from adaptive_agents.nodes.adaptive_brain import AdaptiveBrain
-from adaptive_agents.nodes.hub import (
+from adaptive_agents.godot.notifications import (
     DISABLED,
     ENABLED,
     ENTER_TREE,
@@ -35,10 +34,11 @@ from adaptive_agents.nodes.hub import (
     PATH_RENAMED,
     PAUSED,
     UNPAUSED,
-    hub,
 )
+from adaptive_agents.nodes.adaptive_brain import AdaptiveBrain
 from adaptive_agents.nodes.player_profile import PlayerProfile
 from adaptive_agents.spec import Field, Spec, Target
+from adaptive_agents.tick.hub import hub
 
 
 class Adaptation(IntEnum):

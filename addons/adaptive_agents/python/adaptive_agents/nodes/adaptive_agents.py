@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from adaptive_agents.godot.declare import Exported, NativeObject, method
-from adaptive_agents.nodes.hub import hub
+from adaptive_agents.godot.register import new
 from adaptive_agents.nodes.player_profile import PlayerProfile
+from adaptive_agents.tick.hub import hub
 
 
 def _changed(_: AdaptiveAgents) -> None:
@@ -20,13 +21,18 @@ def _set_seed(_: AdaptiveAgents, seed: int) -> None:
 class AdaptiveAgents(NativeObject, base="Object"):
     """Current profile, end of a round, statistics, and settings for replays and tests."""
 
-    the_one: ClassVar[AdaptiveAgents]
-
     current_profile = Exported[PlayerProfile | None](changed=_changed)
     synchronous = Exported[bool](
         get=lambda _: hub.worker.synchronous, set_=lambda _, value: hub.set_synchronous(value)
     )
     seed = Exported[int](get=lambda _: hub.seed, set_=_set_seed)
+
+    def player(self) -> PlayerProfile:
+        """The current profile; a new one where the game has set none."""
+        if self.current_profile is None:
+            made = new(PlayerProfile)
+            self.current_profile = made.object
+        return self.current_profile
 
     @method
     def end_episode(self) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from adaptive_agents.brain import Brain
 from adaptive_agents.errors import AdaptiveAgentsError, BrainError
 from adaptive_agents.godot import engine
 from adaptive_agents.godot.declare import Exported, NativeObject, Usage
 from adaptive_agents.godot.memory import settle
+from adaptive_agents.model.brain import Brain
 
 NO_CONTENT = "it has no content: drag a .brain file here"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adaptive_agents.adaptation import AdaptationSettings
-from adaptive_agents.brain import Brain
 from adaptive_agents.errors import AdaptiveAgentsError, ProfileError
 from adaptive_agents.godot import engine
 from adaptive_agents.godot.declare import Exported, NativeObject, Owner, method, static_method
 from adaptive_agents.godot.register import new
-from adaptive_agents.profile import Profile, set_aside
+from adaptive_agents.model.adaptation import AdaptationSettings
+from adaptive_agents.model.brain import Brain
+from adaptive_agents.model.profile import Profile, set_aside
 
 
 class PlayerProfile(NativeObject, base="Resource", is_reference=True):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adaptive_agents.errors import AdaptiveAgentsError, SessionError
+from adaptive_agents.formats.session import SessionHeader, read_header
 from adaptive_agents.godot import engine
 from adaptive_agents.godot.declare import (
     Exported,
@@ -19,15 +20,15 @@ from adaptive_agents.godot.declare import (
     method,
     static_method,
 )
-from adaptive_agents.nodes.hub import ENTER_TREE, EXIT_TREE, hub
-from adaptive_agents.nodes.recording import SessionFile
-from adaptive_agents.session import SessionHeader, read_header
+from adaptive_agents.godot.notifications import ENTER_TREE, EXIT_TREE
 from adaptive_agents.spec import Spec
+from adaptive_agents.tick.hub import hub
+from adaptive_agents.tick.recording import SessionFile
 
 if TYPE_CHECKING:
-    from adaptive_agents.labels import MaturedLabels
-    from adaptive_agents.nodes.adaptive_agent import AdaptiveAgent
-    from adaptive_agents.nodes.crowd import Crowd
+    from adaptive_agents.tick.crowd import Crowd
+    from adaptive_agents.tick.labels import MaturedLabels
+    from adaptive_agents.tick.participants import Agent
 
 
 def _changed(recorder: SessionRecorder) -> None:
@@ -52,7 +53,7 @@ class SessionRecorder(NativeObject, base="Node"):
     def start(self) -> None:
         self.files: dict[Spec, SessionFile] = {}
         self.finishing: list[SessionFile] = []
-        self.numbers: dict[AdaptiveAgent, int] = {}
+        self.numbers: dict[Agent, int] = {}
         self.first_tick: int | None = None
         self.gave_up = False
 
@@ -156,7 +157,7 @@ class SessionRecorder(NativeObject, base="Node"):
             )
             self.recording = False
 
-    def number_of(self, agent: AdaptiveAgent) -> int:
+    def number_of(self, agent: Agent) -> int:
         """The agent's number in this session, given at the first call."""
         return self.numbers.setdefault(agent, len(self.numbers))
 

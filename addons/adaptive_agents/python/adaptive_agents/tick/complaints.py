@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_agents.errors import ObservationError
 from adaptive_agents.godot.rows import NOT_NUMBERS
 from adaptive_agents.spec import Spec
-
-if TYPE_CHECKING:
-    from adaptive_agents.nodes.adaptive_agent import AdaptiveAgent
+from adaptive_agents.tick.participants import Agent
 
 
 def complain_of_observation(
-    agent: AdaptiveAgent | None, spec: Spec, whose: str, row: NDArray[np.float32], size: int
+    agent: Agent | None, spec: Spec, whose: str, row: NDArray[np.float32], size: int
 ) -> None:
     """An agent's observation does not fit, or is not finite.
 
@@ -40,9 +36,7 @@ def complain_of_observation(
         agent.complain("observation", error)
 
 
-def complain_of_measurement(
-    agent: AdaptiveAgent | None, spec: Spec, row: NDArray[np.float32], size: int
-) -> None:
+def complain_of_measurement(agent: Agent | None, spec: Spec, row: NDArray[np.float32], size: int) -> None:
     """An agent's measurement does not fit, is not finite, or is no class that exists; as above."""
     if agent is None or "measurement" in agent.reported:
         return

@@ -19,11 +19,11 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_agents.atomic import write_atomically
-from adaptive_agents.brain import Brain, Params
 from adaptive_agents.errors import ObservationError, ProfileError, SpecError
+from adaptive_agents.formats.atomic import write_atomically
+from adaptive_agents.model.brain import Brain, Params
+from adaptive_agents.model.support import ExampleRing, SupportSet, ring_capacity
 from adaptive_agents.spec import Spec
-from adaptive_agents.support import ExampleRing, SupportSet, ring_capacity
 
 FORMAT = "adaptive_agents.profile"
 VERSION = 1

@@ -28,11 +28,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_agents.atomic import write_atomically
 from adaptive_agents.errors import BrainError, SpecError
-from adaptive_agents.graph import FREE, Graph, Signature
+from adaptive_agents.formats.atomic import write_atomically
+from adaptive_agents.model.graph import FREE, Graph, Signature
+from adaptive_agents.model.support import SupportSet
 from adaptive_agents.spec import Spec
-from adaptive_agents.support import SupportSet
 
 FORMAT = "adaptive_agents.brain"
 VERSION = 1

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from adaptive_agents.errors import AdaptiveAgentsError, SessionError
 from adaptive_agents.examples import Examples
-from adaptive_agents.session import SessionHeader, SessionWriter
+from adaptive_agents.formats.session import SessionHeader, SessionWriter
 
 WRITE_INTERVAL_SEC = 1.0
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_agents.brain import Brain, Params
+from adaptive_agents.model.brain import Brain, Params
 
 _MAX_LAYOUTS = 32
 

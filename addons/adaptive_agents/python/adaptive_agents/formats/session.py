@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 
 from adaptive_agents.errors import ObservationError, SessionError, SpecError
 from adaptive_agents.examples import COLUMNS, Examples, column_shape
-from adaptive_agents.framing import pack_frame, read_frame
+from adaptive_agents.formats.framing import pack_frame, read_frame
 from adaptive_agents.spec import Spec
 
 __all__ = [

@@ -13,25 +13,21 @@ One tick of theirs is a fixed number of crossings and NumPy calls:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_agents.brain import Brain
-from adaptive_agents.decisions import DecisionBatch
 from adaptive_agents.godot.callbacks import report
 from adaptive_agents.godot.rows import FREED, NO_METHOD, AgentRows
-from adaptive_agents.history import ObservationHistory
-from adaptive_agents.labels import MaturedLabels, PendingLabels
-from adaptive_agents.nodes.complaints import complain_of_measurement, complain_of_observation
-from adaptive_agents.prediction_error import RunningPredictionError
-from adaptive_agents.profile import BrainMemory
+from adaptive_agents.model.brain import Brain
+from adaptive_agents.model.profile import BrainMemory
 from adaptive_agents.spec import Spec
-
-if TYPE_CHECKING:
-    from adaptive_agents.nodes.adaptive_agent import AdaptiveAgent
-    from adaptive_agents.nodes.session_recorder import SessionRecorder
+from adaptive_agents.tick.complaints import complain_of_measurement, complain_of_observation
+from adaptive_agents.tick.decisions import DecisionBatch
+from adaptive_agents.tick.history import ObservationHistory
+from adaptive_agents.tick.labels import MaturedLabels, PendingLabels
+from adaptive_agents.tick.participants import Agent, Recorder
+from adaptive_agents.tick.prediction_error import RunningPredictionError
 
 Slots = NDArray[np.intp]
 
@@ -47,7 +43,7 @@ class Crowd:
         self.brain = brain
         self.is_category = spec.target.kind == "category"
         self.name = brain.label if brain else "the recorder"
-        self.agents: list[AdaptiveAgent | None] = []
+        self.agents: list[Agent | None] = []
         self.episodes = np.zeros(0, np.int32)
         self.is_able = False
         """Whether the engine lets any of its agents process."""
@@ -64,9 +60,9 @@ class Crowd:
         self._sizes = RunningPredictionError(spec)
         """Of predicting that nothing changes: what the confidence compares with."""
         self._batch = DecisionBatch(brain) if brain else None
-        self._slot_of: dict[AdaptiveAgent, int] = {}
+        self._slot_of: dict[Agent, int] = {}
         self._memory_of: list[BrainMemory | None] = []
-        self._recorders: list[tuple[SessionRecorder, NDArray[np.int32]]] = []
+        self._recorders: list[tuple[Recorder, NDArray[np.int32]]] = []
         self._unscored: MaturedLabels | None = None
         self._intervals = np.ones(0, np.int64)
         self._members = np.zeros(0, np.intp)
@@ -80,9 +76,9 @@ class Crowd:
 
     def set_members(
         self,
-        agents: Sequence[AdaptiveAgent],
+        agents: Sequence[Agent],
         memories: Sequence[BrainMemory | None],
-        recorders: Sequence[tuple[SessionRecorder, Sequence[AdaptiveAgent]]],
+        recorders: Sequence[tuple[Recorder, Sequence[Agent]]],
     ) -> None:
         """Says who belongs to it now. An agent that stays keeps its slot, and what it waits to measure."""
         for agent in self._slot_of.keys() - set(agents):
@@ -120,7 +116,7 @@ class Crowd:
         self._idle = self._members[~able]
         self.is_able = bool(able.any())
 
-    def forget(self, agent: AdaptiveAgent) -> None:
+    def forget(self, agent: Agent) -> None:
         """An agent has left, perhaps in the middle of a tick; it may be freed as soon as this returns."""
         slot = self._slot_of[agent]
         self._leave(agent)
@@ -144,7 +140,7 @@ class Crowd:
         """How often onnxruntime was called for a decision."""
         return self._batch.runs if self._batch else 0
 
-    def _enter(self, agent: AdaptiveAgent) -> None:
+    def _enter(self, agent: Agent) -> None:
         slot = self.agents.index(None) if None in self.agents else len(self.agents)
         if slot == len(self.agents):
             self.agents.append(None)
@@ -157,14 +153,14 @@ class Crowd:
         self._errors.reset(slot)
         self._sizes.reset(slot)
 
-    def _leave(self, agent: AdaptiveAgent) -> None:
+    def _leave(self, agent: Agent) -> None:
         slot = self._slot_of.pop(agent)
         self.agents[slot] = None
         self._labels.end_episode(slot)
 
     # ---- what happens to single agents
 
-    def begin_episode(self, agent: AdaptiveAgent) -> None:
+    def begin_episode(self, agent: Agent) -> None:
         """What the agent has seen, and waits to measure, is dropped."""
         if agent in self._slot_of:
             slot = self._slot_of[agent]
@@ -175,7 +171,7 @@ class Crowd:
             self._told.restart(slot)
 
     def learn(
-        self, agent: AdaptiveAgent, tick: int, observation: NDArray[np.float32], target: NDArray[np.float32]
+        self, agent: Agent, tick: int, observation: NDArray[np.float32], target: NDArray[np.float32]
     ) -> None:
         """Takes an example that the game made itself, as the newest of what this agent learns from.
 
@@ -196,7 +192,7 @@ class Crowd:
         window = history.push(-1, slots, observation[None])
         self._remember(MaturedLabels(tick, slots, window, target[None], nothing))
 
-    def decide(self, agent: AdaptiveAgent, tick: int) -> None:
+    def decide(self, agent: Agent, tick: int) -> None:
         """One agent decides now."""
         slots = np.array([self._slot_of[agent]], np.intp)
         arrangement = self._arrangement
@@ -332,11 +328,11 @@ class Crowd:
                 )  # fmt: skip
                 self._record(recorder, part, own_numbers[recorded])
 
-    def _record(self, recorder: SessionRecorder, labels: MaturedLabels, numbers: NDArray[np.int32]) -> None:
+    def _record(self, recorder: Recorder, labels: MaturedLabels, numbers: NDArray[np.int32]) -> None:
         try:
             recorder.take(self, labels, numbers)
         except Exception as error:  # noqa: BLE001 - a recorder that fails must not stop the agents
-            report(error, "SessionRecorder", recorder)
+            report(error, "Recorder", recorder)
 
     def _score(self, labels: MaturedLabels) -> None:
         """Tells the agents how well they predicted what is known now."""

@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from adaptive_agents.brain import Brain, Params
-from adaptive_agents.profile import BrainMemory
-from adaptive_agents.support import SupportSet, split_examples
+from adaptive_agents.model.brain import Brain, Params
+from adaptive_agents.model.profile import BrainMemory
+from adaptive_agents.model.support import SupportSet, split_examples
 
 MAX_PROFILES_PER_RUN = 32
 MAX_EXAMPLES_PER_RUN = 2048

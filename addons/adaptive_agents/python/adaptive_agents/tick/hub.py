@@ -8,31 +8,22 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_agents.adaptation import AdaptationSettings, AdaptationWorker, apply, submit_due
-from adaptive_agents.brain import Brain
 from adaptive_agents.errors import AdaptiveAgentsError, BrainError, ObservationError, ProfileError
 from adaptive_agents.godot import engine
 from adaptive_agents.godot.callbacks import new_callable, report
-from adaptive_agents.godot.register import new
-from adaptive_agents.nodes.crowd import Crowd
-from adaptive_agents.profile import BrainMemory
+from adaptive_agents.model.adaptation import AdaptationSettings, AdaptationWorker, apply, submit_due
+from adaptive_agents.model.brain import Brain
+from adaptive_agents.model.profile import BrainMemory
 from adaptive_agents.spec import Spec
+from adaptive_agents.tick.crowd import Crowd
+from adaptive_agents.tick.participants import OFF, Agent, Player, Recorder
 
-OFF = 0  # Adaptation.ADAPTATION_OFF
-
-if TYPE_CHECKING:
-    from adaptive_agents.nodes.adaptive_agent import AdaptiveAgent
-    from adaptive_agents.nodes.player_profile import PlayerProfile
-    from adaptive_agents.nodes.session_recorder import SessionRecorder
-
-# The engine's Node.NOTIFICATION_…
-ENTER_TREE, EXIT_TREE = 10, 11
-PAUSED, UNPAUSED, PATH_RENAMED, DISABLED, ENABLED = 14, 15, 23, 28, 29
 TICKS_REMEMBERED = 6000
 
 
@@ -43,8 +34,8 @@ class Hub:
     """Everything that belongs to the running game as a whole."""
 
     def __init__(self) -> None:
-        self.agents: dict[AdaptiveAgent, None] = {}
-        self.recorders: dict[SessionRecorder, None] = {}
+        self.agents: dict[Agent, None] = {}
+        self.recorders: dict[Recorder, None] = {}
         self.changed = False
         """Whether somebody came, went or was set differently since the last tick."""
         self.process_changed = False
@@ -54,15 +45,16 @@ class Hub:
         self.tick_rate_hz = 60
         self.settings = AdaptationSettings()
         self.worker = AdaptationWorker()
-        self.default_profile: PlayerProfile | None = None
-        self._keys: dict[AdaptiveAgent, CrowdKey] = {}
+        self.find_player: Callable[[], Player]
+        """Gives the player of agents that name none of their own; the nodes put theirs here."""
+        self._keys: dict[Agent, CrowdKey] = {}
         """What `_key` found out, until the agent is set differently: parsing fields is slow."""
         self._known_keys: dict[CrowdKey, CrowdKey] = {}
         """Each key in use, so that equal ones are the same object."""
-        self._paths: dict[AdaptiveAgent, str] = {}
+        self._paths: dict[Agent, str] = {}
         """Where agents are in the scene tree, as far as a recorder asked."""
         self._crowds: dict[CrowdKey, Crowd] = {}
-        self._crowd_of: dict[AdaptiveAgent, Crowd] = {}
+        self._crowd_of: dict[Agent, Crowd] = {}
         self._tick = 0
         self._is_connected = False
         self._adaptations = 0
@@ -72,12 +64,12 @@ class Hub:
 
     # ---- who is there
 
-    def add_agent(self, agent: AdaptiveAgent) -> None:
+    def add_agent(self, agent: Agent) -> None:
         if self._begin(agent):
             self.agents[agent] = None
             self.changed = True
 
-    def remove_agent(self, agent: AdaptiveAgent) -> None:
+    def remove_agent(self, agent: Agent) -> None:
         if agent in self.agents:
             del self.agents[agent]
             self.agent_changed(agent)
@@ -86,21 +78,21 @@ class Hub:
             if crowd is not None:
                 crowd.forget(agent)
 
-    def agent_changed(self, agent: AdaptiveAgent) -> None:
+    def agent_changed(self, agent: Agent) -> None:
         """Something was set that decides how the agent takes part in the tick."""
         self._keys.pop(agent, None)
         self.changed = True
 
-    def agent_moved(self, agent: AdaptiveAgent) -> None:
+    def agent_moved(self, agent: Agent) -> None:
         """Its path in the scene tree is another one, or will be."""
         self._paths.pop(agent, None)
 
-    def add_recorder(self, recorder: SessionRecorder) -> None:
+    def add_recorder(self, recorder: Recorder) -> None:
         if self._begin(recorder):
             self.recorders[recorder] = None
             self.changed = True
 
-    def remove_recorder(self, recorder: SessionRecorder) -> None:
+    def remove_recorder(self, recorder: Recorder) -> None:
         self.recorders.pop(recorder, None)
         self.changed = True
 
@@ -169,8 +161,8 @@ class Hub:
         """Puts every agent into the crowd of its brain and spec."""
         self.changed = False
         # By identity: to hash a spec for every agent takes longer than all the rest.
-        members: dict[int, tuple[CrowdKey, list[AdaptiveAgent], list[BrainMemory | None]]] = {}
-        problems: list[tuple[AdaptiveAgent, str, AdaptiveAgentsError]] = []
+        members: dict[int, tuple[CrowdKey, list[Agent], list[BrainMemory | None]]] = {}
+        problems: list[tuple[Agent, str, AdaptiveAgentsError]] = []
         for agent in self.agents:
             try:
                 key = self._key(agent)
@@ -198,7 +190,7 @@ class Hub:
                 is_known = isinstance(problem, BrainError) and agent.brain is not None and agent.brain.source
                 agent.complain(kind, problem, is_known=bool(is_known))
 
-    def _key(self, agent: AdaptiveAgent) -> CrowdKey | None:
+    def _key(self, agent: Agent) -> CrowdKey | None:
         """To which crowd the agent belongs; None while it takes no part."""
         key = self._keys.get(agent)
         if key is None:
@@ -207,7 +199,7 @@ class Hub:
                 key = self._keys[agent] = self._known_keys.setdefault(key, key)
         return key
 
-    def _find_key(self, agent: AdaptiveAgent) -> CrowdKey | None:
+    def _find_key(self, agent: Agent) -> CrowdKey | None:
         if not agent.enabled or agent.has_failed:
             return None
         if agent.brain is not None and agent.brain.brain is None:
@@ -218,13 +210,13 @@ class Hub:
 
     def _memory(
         self,
-        agent: AdaptiveAgent,
+        agent: Agent,
         brain: Brain | None,
-        problems: list[tuple[AdaptiveAgent, str, AdaptiveAgentsError]],
+        problems: list[tuple[Agent, str, AdaptiveAgentsError]],
     ) -> BrainMemory | None:
         if brain is None or agent.adaptation == OFF:
             return None
-        owner = agent.profile or self.current_profile
+        owner = agent.profile or self.find_player()
         try:
             return owner.profile.memory_for(brain)
         except ProfileError as error:
@@ -233,7 +225,7 @@ class Hub:
             owner.start_afresh(brain)
             return owner.profile.memory_for(brain)
 
-    def _recorded_agents(self) -> list[tuple[SessionRecorder, list[AdaptiveAgent]]]:
+    def _recorded_agents(self) -> list[tuple[Recorder, list[Agent]]]:
         """For each recorder that records: the agents below its parent."""
         found = []
         for recorder in [recorder for recorder in self.recorders if recorder.recording]:
@@ -241,7 +233,7 @@ class Hub:
             found.append((recorder, [agent for agent in self.agents if self._path(agent).startswith(above)]))
         return found
 
-    def _path(self, agent: AdaptiveAgent) -> str:
+    def _path(self, agent: Agent) -> str:
         path = self._paths.get(agent)
         if path is None:
             path = self._paths[agent] = engine.call(agent, "get_path")
@@ -249,27 +241,13 @@ class Hub:
 
     # ---- what nodes ask for
 
-    @property
-    def current_profile(self) -> PlayerProfile:
-        """The profile of agents that have none of their own."""
-        from adaptive_agents.nodes.adaptive_agents import AdaptiveAgents
-        from adaptive_agents.nodes.player_profile import PlayerProfile
-
-        owner = AdaptiveAgents.the_one
-        if owner.current_profile is None:
-            made = new(PlayerProfile)
-            owner.current_profile = made.object
-        return owner.current_profile
-
-    def crowd_of(self, agent: AdaptiveAgent) -> Crowd | None:
+    def crowd_of(self, agent: Agent) -> Crowd | None:
         """The agent's crowd, with everything that changed since the last tick."""
         if self.changed:
             self._arrange()
         return self._crowd_of.get(agent)
 
-    def learn(
-        self, agent: AdaptiveAgent, observation: NDArray[np.float32], target: NDArray[np.float32]
-    ) -> None:
+    def learn(self, agent: Agent, observation: NDArray[np.float32], target: NDArray[np.float32]) -> None:
         crowd = self.crowd_of(agent)
         if crowd is None:
             if agent not in self.agents:
@@ -281,12 +259,12 @@ class Hub:
         except AdaptiveAgentsError as error:
             agent.complain("learn", error)
 
-    def decide(self, agent: AdaptiveAgent) -> None:
+    def decide(self, agent: Agent) -> None:
         crowd = self.crowd_of(agent)
         if crowd is not None:
             crowd.decide(agent, self._tick)
 
-    def end_episode_of(self, agent: AdaptiveAgent) -> None:
+    def end_episode_of(self, agent: Agent) -> None:
         crowd = self._crowd_of.get(agent)
         if crowd is not None:
             crowd.begin_episode(agent)
