@@ -173,15 +173,68 @@ print("new ", PlayerProfile.load_profile("res://ann.profile").examples == profil
 
 def test_a_profile_that_is_damaged_is_kept_aside(play):
     body = """
-FileAccess.open("user://ann.profile", FileAccess.WRITE).store_string("no profile")
+var known := PlayerProfile.new()
+print("first ", known.save("user://ann.profile"))
+var file := FileAccess.open("user://ann.profile", FileAccess.READ_WRITE)
+file.seek(60)
+file.store_8(0)
+file.store_8(255)
+file.close()
 var profile := PlayerProfile.load_profile("user://ann.profile")
 print("examples ", profile.examples, " saved ", profile.save("user://ann.profile"))
 print("cannot save ", profile.save("/proc/ann.profile"))
-print("kept ", FileAccess.get_file_as_string("user://ann.profile.old"))
+print("kept ", FileAccess.file_exists("user://ann.profile.old"))
 """
     log = play(body, allow=["ann.profile"])
+    assert "first true" in log
     assert "examples 0 saved true" in log
     assert "cannot save false" in log
-    assert any("is no profile" in error and "kept as" in error for error in errors_in(log))
+    assert any("is damaged" in error and "kept as" in error for error in errors_in(log))
     assert any("cannot be written" in error for error in errors_in(log))
-    assert "kept no profile" in log
+    assert "kept true" in log
+
+
+@pytest.mark.parametrize("path", ["user://slots/", "user://slots", "", "user://"])
+def test_a_folder_is_no_profile_and_stays_where_it_is(play, path):
+    body = f"""
+DirAccess.make_dir_recursive_absolute("user://slots")
+FileAccess.open("user://slots/other.save", FileAccess.WRITE).store_string("precious")
+var profile := PlayerProfile.load_profile("{path}")
+print("examples ", profile.examples, " saved ", profile.save("{path}"))
+print("there ", FileAccess.get_file_as_string("user://slots/other.save"))
+"""
+    log = play(body, allow=["is left as it is", "is not replaced"])
+    assert "examples 0 saved false" in log
+    assert "there precious" in log
+    assert len(errors_in(log)) == 2
+
+
+def test_somebody_elses_file_is_neither_moved_nor_replaced(play):
+    body = """
+FileAccess.open("user://ann.profile", FileAccess.WRITE).store_string("a diary")
+var profile := PlayerProfile.load_profile("user://ann.profile")
+print("examples ", profile.examples, " saved ", profile.save("user://ann.profile"))
+print("there ", FileAccess.get_file_as_string("user://ann.profile"))
+FileAccess.open("user://ben.profile", FileAccess.WRITE).close()
+print("over an empty file ", PlayerProfile.new().save("user://ben.profile"))
+"""
+    log = play(body, allow=["is no profile"])
+    assert "examples 0 saved false" in log
+    assert "there a diary" in log
+    assert "over an empty file true" in log
+
+
+def test_there_is_always_a_current_profile(play):
+    body = """
+print("saved ", AdaptiveAgents.current_profile.save("user://ann.profile"))
+var mine := PlayerProfile.new()
+mine.player_id = "ben"
+AdaptiveAgents.current_profile = mine
+print("mine ", AdaptiveAgents.current_profile.player_id)
+AdaptiveAgents.current_profile = null
+print("none ", AdaptiveAgents.current_profile.player_id.is_empty())
+"""
+    log = play(body)
+    assert "saved true" in log
+    assert "mine ben" in log
+    assert "none true" in log

@@ -115,6 +115,7 @@ AdaptiveAgents.seed = 3
 print("singleton ", AdaptiveAgents.seed, " ", AdaptiveAgents.get_statistics())
 var profile := PlayerProfile.load_profile("user://ann.profile")
 print("profile ", profile.examples, " ", profile.save("user://ann.profile"))
+print("current ", AdaptiveAgents.current_profile.save("user://ben.profile"))
 var recorder := SessionRecorder.new()
 recorder.session_saved.connect(func(path: String) -> void: print(path))
 add_child(recorder)
@@ -132,6 +133,7 @@ def test_without_a_python_home_scripts_that_name_the_classes_run_and_agents_stay
     assert 'idle [[], 12, 1, true, ""]' in run.stdout
     assert "singleton 3 {  }" in run.stdout
     assert "profile 0 false" in run.stdout
+    assert "current false" in run.stdout
     assert "adapts true" in run.stdout
     assert len(re.findall("^ERROR:", run.stderr, re.MULTILINE)) == 1
 

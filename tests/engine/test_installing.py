@@ -44,3 +44,12 @@ def test_an_addon_without_its_library_says_what_to_do(project, run_godot):
     assert "archive for linux-x86_64" in message
     assert "build.py" in message
     assert "restart the editor" in message
+
+
+def test_an_addon_that_is_not_switched_on_is_warned_of(project, make_project, run_godot):
+    run = run_godot(["--import"], project=project)
+    assert "not switched on" not in run.stderr
+    forgotten = make_project(GAME, name="forgotten")
+    run = run_godot(["--editor", "--quit-after", "60"], project=forgotten)
+    (message,) = re.findall(r"^WARNING: (.*not switched on.*)$", run.stderr, re.MULTILINE)
+    assert "an exported game would get no Python" in message

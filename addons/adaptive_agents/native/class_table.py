@@ -62,7 +62,7 @@ def heading(group: Group) -> str:
 def property_row(outline: PropertyOutline, accessors: str, getter: int) -> str:
     """A row of aa_property; its getter and setter are the rows `getter` and the next of `accessors`."""
     info, default = outline.info, outline.declared.default
-    number = float(default) if isinstance(default, int | float) else 0.0
+    number = float(default) if isinstance(default, int | float) else float(outline.declared.always)
     setter = f"&{accessors}[{getter + 1}]" if outline.setter else "NULL"
     field = f"offsetof(aa_instance, {info.name})" if outline.declared.native else "-1"
     return (

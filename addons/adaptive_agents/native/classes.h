@@ -39,7 +39,7 @@ typedef struct aa_property {
 	const char *hint_text;
 	unsigned usage;
 	const aa_method *getter, *setter; /* no setter: read only */
-	double number; /* what it starts with */
+	double number; /* what it starts with; of an object: whether it is made at the first read */
 	const char *text;
 	int field; /* offset in aa_instance; -1: it is Python's, or in `values` while there is none */
 } aa_property;

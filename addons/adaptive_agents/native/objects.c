@@ -174,6 +174,8 @@ static void run(const aa_method *method, aa_instance *instance, const GDExtensio
 	} else if (property) {
 		aa_variant *value = &instance->values[property - ((const aa_class *)instance->of)->properties];
 		aa_variant *target = method->argument_count ? value : result;
+		if (target == result && property->type == GDEXTENSION_VARIANT_TYPE_OBJECT && property->number && !object_in(value))
+			make_default(value, property->type, 0, "", property->class_name);
 		variant_destroy(target);
 		variant_new_copy(target, method->argument_count ? arguments[0] : value);
 	} else if (method->returns >= 0) {

@@ -5,6 +5,7 @@
     ├── SessionError         a `.session` cannot be read or written
     ├── BrainError           a `.brain` is missing, damaged or of another version
     ├── ProfileError         a `.profile` cannot be read, written or used with this brain
+    │   └── DamagedProfileError   … and never will be: its content is wrong
     └── ObservationError     an agent gave numbers that its spec does not allow
 
 A message says what was wrong, both values, and what to do next. The engine side shows it with `push_error`;
@@ -32,6 +33,10 @@ class BrainError(AdaptiveAgentsError):
 
 class ProfileError(AdaptiveAgentsError):
     """A profile is damaged, cannot be written, or belongs to a brain with another spec."""
+
+
+class DamagedProfileError(ProfileError):
+    """A file is a profile of ours, and its content is wrong; another try will not help."""
 
 
 class ObservationError(AdaptiveAgentsError):

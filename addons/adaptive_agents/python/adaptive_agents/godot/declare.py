@@ -75,7 +75,8 @@ class Exported(Generic[T]):
     Without `get` the value is kept in the Python object; with `get` alone it is read only; with `get` and
     `set_` it is kept elsewhere. `native` properties are kept in the C half and read there (aa_instance, in
     native/objects.h).
-    `changed` is called with the object after every assignment.
+    `changed` is called with the object after every assignment. An object that is `always` there can be used
+    without asking: a release build of the engine crashes where a script calls a method of nothing.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Exported(Generic[T]):
         writable: bool | None = None,
         changed: Callable[[Any], None] | None = None,
         enum: type[IntEnum] | None = None,
+        always: bool = False,
     ) -> None:
         self.default, self.get, self.set = default, get, set_
         self.native, self.changed = native, changed
@@ -101,6 +103,7 @@ class Exported(Generic[T]):
             usage if usage is not None else (Usage.STORED_AND_EDITED if self.writable else Usage.READ_ONLY)
         )
         self.enum = enum
+        self.always = always
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name

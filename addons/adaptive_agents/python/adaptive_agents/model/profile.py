@@ -19,7 +19,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from adaptive_agents.errors import ObservationError, ProfileError, SpecError
+from adaptive_agents.errors import DamagedProfileError, ObservationError, ProfileError, SpecError
 from adaptive_agents.formats.atomic import write_atomically
 from adaptive_agents.model.brain import Brain, Params
 from adaptive_agents.model.support import ExampleRing, SupportSet, ring_capacity
@@ -194,18 +194,22 @@ class Profile:
         """Reads the bytes of a file; `source` is its path, for messages.
 
         Raises:
-            ProfileError: it is no profile, damaged, or of another version.
+            ProfileError: it is no profile.
+            DamagedProfileError: it is one, but damaged or of another version.
         """
         name = f"profile '{source}'"
         if data[: len(_MAGIC)] != _MAGIC:
             raise ProfileError(f"{name} is no profile: its first bytes are not those of a .profile file")
         checksum, payload = data[len(_MAGIC) :][:_HASH_BYTES], data[len(_MAGIC) + _HASH_BYTES :]
         if hashlib.sha256(payload).digest() != checksum:
-            raise ProfileError(f"{name} is damaged (its checksum differs): the player starts afresh")
-        stored = msgpack.unpackb(payload)
+            raise DamagedProfileError(f"{name} is damaged (its checksum differs): the player starts afresh")
+        try:
+            stored = msgpack.unpackb(payload)
+        except (ValueError, msgpack.UnpackException) as error:
+            raise DamagedProfileError(f"{name} is damaged ({error}): the player starts afresh") from error
         found = (stored.get("format"), stored.get("version")) if isinstance(stored, dict) else (None, None)
         if found != (FORMAT, VERSION):
-            raise ProfileError(
+            raise DamagedProfileError(
                 f"{name} has format {found[0]!r} version {found[1]!r}, "
                 f"this addon reads {FORMAT!r} version {VERSION}: the player starts afresh"
             )
@@ -213,8 +217,10 @@ class Profile:
         try:
             profile.player_id = str(stored["player_id"])
             profile._stored = {str(entry["source"]): _from_dict(entry, name) for entry in stored["brains"]}
-        except (KeyError, TypeError, ValueError, SpecError, ObservationError) as error:
-            raise ProfileError(f"{name} cannot be used ({error}): the player starts afresh") from error
+        except (
+            KeyError, TypeError, ValueError, AttributeError, OverflowError, SpecError, ObservationError
+        ) as error:  # fmt: skip
+            raise DamagedProfileError(f"{name} cannot be used ({error}): the player starts afresh") from error
         return profile
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -236,7 +242,8 @@ class Profile:
         """Reads a profile file.
 
         Raises:
-            ProfileError: it cannot be opened, is no profile, damaged, or of another version.
+            ProfileError: it cannot be opened (which may pass), or is no profile.
+            DamagedProfileError: it is one, but damaged or of another version.
         """
         try:
             data = Path(path).read_bytes()
@@ -249,6 +256,24 @@ class Profile:
     def _stored_by_hash(self, sha256: str) -> StoredMemory | None:
         # The brain file was moved or renamed: its hash still says which it is.
         return next((entry for entry in self._stored.values() if entry.brain_sha256 == sha256), None)
+
+
+def is_profile(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one of ours, by its first bytes: a folder or somebody else's file is not.
+
+    Raises:
+        ProfileError: it cannot be opened.
+    """
+    file = Path(path)
+    if not file.is_file():
+        return False
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(_MAGIC)) == _MAGIC
+    except OSError as error:
+        raise ProfileError(
+            f"profile '{file}' cannot be opened ({error.strerror}) and is not replaced: check its permissions"
+        ) from error
 
 
 def set_aside(path: str | os.PathLike[str]) -> Path:

@@ -21,18 +21,26 @@ def _set_seed(_: AdaptiveAgents, seed: int) -> None:
 class AdaptiveAgents(NativeObject, base="Object"):
     """Current profile, end of a round, statistics, and settings for replays and tests."""
 
-    current_profile = Exported[PlayerProfile | None](changed=_changed)
+    def start(self) -> None:
+        self._current: PlayerProfile | None = None
+
+    def player(self) -> PlayerProfile:
+        """The current profile; a new one where the game has set none."""
+        if self._current is None:
+            made = new(PlayerProfile)
+            self._set_player(made.object)
+            return made.object
+        return self._current
+
+    def _set_player(self, profile: PlayerProfile | None) -> None:
+        self.keep("current_profile", profile)
+        self._current = profile
+
+    current_profile = Exported[PlayerProfile](get=player, set_=_set_player, changed=_changed, always=True)
     synchronous = Exported[bool](
         get=lambda _: hub.worker.synchronous, set_=lambda _, value: hub.set_synchronous(value)
     )
     seed = Exported[int](get=lambda _: hub.seed, set_=_set_seed)
-
-    def player(self) -> PlayerProfile:
-        """The current profile; a new one where the game has set none."""
-        if self.current_profile is None:
-            made = new(PlayerProfile)
-            self.current_profile = made.object
-        return self.current_profile
 
     @method
     def end_episode(self) -> None:

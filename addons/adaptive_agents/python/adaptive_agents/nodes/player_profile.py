@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adaptive_agents.errors import AdaptiveAgentsError, ProfileError
+from adaptive_agents.errors import AdaptiveAgentsError, DamagedProfileError, ProfileError
 from adaptive_agents.godot import engine
 from adaptive_agents.godot.declare import Exported, NativeObject, Owner, method, static_method
 from adaptive_agents.godot.register import new
 from adaptive_agents.model.adaptation import AdaptationSettings
 from adaptive_agents.model.brain import Brain
-from adaptive_agents.model.profile import Profile, set_aside
+from adaptive_agents.model.profile import Profile, is_profile, set_aside
+
+
+def _report(message: str) -> None:
+    engine.push_error(message, "PlayerProfile.load_profile")
+
+
+def _keep(file: Path) -> str:
+    """Moves a file that cannot be used aside; what became of it, for the message."""
+    try:
+        return f" (the file is kept as '{set_aside(file)}')"
+    except ProfileError as error:
+        return f" ({error})"
 
 
 class PlayerProfile(NativeObject, base="Resource", is_reference=True):
@@ -35,18 +47,21 @@ class PlayerProfile(NativeObject, base="Resource", is_reference=True):
     def load_profile(path: str) -> Owner[PlayerProfile]:
         """Reads a `.profile`.
 
-        A missing file gives a new profile; one that cannot be used is moved aside, never overwritten.
+        A missing file gives a new profile, and so does one that cannot be used. If that is a profile whose
+        content is wrong, it is moved aside; what is not readable now, or is none of ours, stays where it is.
         """
         made = new(PlayerProfile)
         file = Path(engine.absolute_path(path))
-        if not file.exists():
+        if not file.exists() and path:
             return made
         try:
             made.object.profile = Profile.load(file)
+        except DamagedProfileError as error:
+            _report(f"{error}{_keep(file)}")
         except ProfileError as error:
-            engine.push_error(
-                f"{error} (the file is kept as '{set_aside(file)}')", "PlayerProfile.load_profile"
-            )
+            # It may be whole, and readable in a moment, or be no file of ours: it stays where it is.
+            made.object._keeps_older_file = True
+            _report(f"{error}; it is left as it is, and this player starts afresh")
         return made
 
     @method
@@ -58,6 +73,9 @@ class PlayerProfile(NativeObject, base="Resource", is_reference=True):
         try:
             file = Path(engine.absolute_path(path))
             file.parent.mkdir(parents=True, exist_ok=True)
+            is_empty = file.is_file() and not file.stat().st_size
+            if file.exists() and not is_empty and not is_profile(file):
+                raise ProfileError(f"'{path}' is no profile and is not replaced: choose another path")
             if self._keeps_older_file and file.exists():
                 set_aside(file)
             self.profile.save(file)
