@@ -126,7 +126,7 @@ bob.time = 1000.0
 await ticks(200)
 var examples := [ann.profile.examples, bob.profile.examples]
 print("EXAMPLES ", JSON.stringify(examples))
-print("shared ", AdaptiveAgents.current_profile)
+print("shared ", AdaptiveAgents.current_profile.examples)
 ann.profile.reset()
 print("RESET ", ann.profile.examples, " ", bob.profile.examples > 0)
 print("STATISTICS ", JSON.stringify(AdaptiveAgents.get_statistics()))
@@ -134,7 +134,7 @@ print("STATISTICS ", JSON.stringify(AdaptiveAgents.get_statistics()))
     )
     ann, bob = values_after(log, "EXAMPLES")[0]
     assert ann == bob > 30
-    assert "shared <null>" in log, "nobody needed the profile of the singleton"
+    assert "shared 0" in log, "nobody taught the profile of the singleton"
     assert "RESET 0 true" in log
     statistics = values_after(log, "STATISTICS")[0]
     assert statistics["runs"] <= statistics["ticks"]
