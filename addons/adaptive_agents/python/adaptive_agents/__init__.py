@@ -18,6 +18,7 @@ from adaptive_agents import one_thread as _one_thread  # noqa: F401 - first, bec
 from adaptive_agents.errors import (
     AdaptiveAgentsError,
     BrainError,
+    DamagedProfileError,
     ObservationError,
     ProfileError,
     SessionError,
@@ -28,6 +29,7 @@ from adaptive_agents.spec import Field, Spec, Target
 __all__ = [
     "AdaptiveAgentsError",
     "BrainError",
+    "DamagedProfileError",
     "Field",
     "ObservationError",
     "ProfileError",
