@@ -24,9 +24,9 @@ from runtime_files import ADDON, StageError, zip_entry
 
 PREFIX = "addons/adaptive_agents"
 LICENCE = ADDON.parents[1] / "LICENSE"
-_FOLDERS = ("doc_classes", "editor", "icons")
+_FOLDERS = ("editor", "icons")  # the help of doc_classes/ is inside the library
 _FILES = ("adaptive_agents.gdextension", "plugin.cfg", "plugin.gd")
-_SUFFIXES = (".cfg", ".gd", ".gdextension", ".svg", ".tscn", ".xml")
+_SUFFIXES = (".cfg", ".gd", ".gdextension", ".svg", ".tscn")
 _LEVEL = 9
 
 

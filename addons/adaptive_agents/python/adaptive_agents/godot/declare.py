@@ -63,7 +63,6 @@ class Usage:
     """What happens to a property (the engine's PropertyUsageFlags)."""
 
     STORED_AND_EDITED = 2 | 4
-    EDITED = 4
     READ_ONLY = 4 | 268435456
     STORED_READ_ONLY = 2 | READ_ONLY
     HIDDEN = 0
