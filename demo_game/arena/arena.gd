@@ -45,8 +45,6 @@ var tick := 0
 var luck := RandomNumberGenerator.new()
 
 var _act_phase := 1
-var _danger_tick := -1
-var _danger: Arrow = null
 
 
 func _init() -> void:
@@ -112,22 +110,6 @@ func shoot(from: Vector2, landing: Vector2) -> void:
 	arrow.ticks_left = FLIGHT_TICKS
 	arrows.append(arrow)
 	arrow_shot.emit(arrow)
-
-
-## The arrow in flight that will land nearest to where the player is now; null if none flies.
-## The archers shot it, so they know of it before its cue shows.
-func nearest_danger() -> Arrow:
-	if _danger_tick == tick:
-		return _danger
-	_danger_tick = tick
-	_danger = null
-	var nearest := INF
-	for arrow in arrows:
-		var distance := arrow.landing.distance_squared_to(player.place)
-		if distance < nearest:
-			nearest = distance
-			_danger = arrow
-	return _danger
 
 
 func _advance_arrows() -> void:
