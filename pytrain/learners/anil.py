@@ -8,12 +8,13 @@ from torch import Tensor
 
 from pytrain.data.tasks import Tasks
 from pytrain.learners import maml
+from pytrain.learners.kind import Kind
 from pytrain.models.model import Model
 from pytrain.models.networks import Network, Params
 
 
-def adapts(network: Network) -> tuple[str, ...]:
-    """Names of the parameters that the inner loop moves."""
+def own(network: Network) -> tuple[str, ...]:
+    """Names of the parameters that are a player's own."""
     return network.head
 
 
@@ -22,3 +23,6 @@ def meta_gradient(
 ) -> tuple[Params, Tensor]:
     """MAML's: through the steps of the head to its initialisation, and to the features below it."""
     return maml.meta_gradient(model, meta_params, tasks, inner_lr, step_weights)
+
+
+KIND = Kind("anil", meta_gradient, own)

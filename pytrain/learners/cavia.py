@@ -11,13 +11,16 @@ import torch
 from torch import Tensor
 
 from pytrain.data.tasks import Tasks
+from pytrain.errors import PytrainError
 from pytrain.learners import maml
+from pytrain.learners.kind import Kind
 from pytrain.models.model import Model
 from pytrain.models.networks import CONTEXT, Network, Params
+from pytrain.settings import MetaTraining
 
 
-def adapts(network: Network) -> tuple[str, ...]:
-    """Names of the parameters that the inner loop moves."""
+def own(network: Network) -> tuple[str, ...]:
+    """Names of the parameters that are a player's own."""
     del network
     return (CONTEXT,)
 
@@ -28,3 +31,12 @@ def meta_gradient(
     """MAML's for the shared weights; the context is not learned, it starts at zero for every player."""
     gradients, loss = maml.meta_gradient(model, meta_params, tasks, inner_lr, step_weights)
     return gradients | {CONTEXT: torch.zeros_like(gradients[CONTEXT])}, loss
+
+
+def check(chosen: MetaTraining) -> None:
+    """A context is what it learns."""
+    if chosen.context_size == 0:
+        raise PytrainError("--context-size is 0, but a context is all that cavia adapts: give 1 or more")
+
+
+KIND = Kind("cavia", meta_gradient, own, check=check)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pytrain.data.tasks import Tasks
 from pytrain.learners import maml
+from pytrain.learners.kind import Kind
 from pytrain.models.model import Model
 from pytrain.models.networks import Params
 
@@ -19,3 +20,6 @@ def meta_gradient(
 ) -> tuple[Params, Tensor]:
     """Mean over the tasks of the query loss's gradient at their adapted parameters, and that loss."""
     return maml.meta_gradient(model, meta_params, tasks, inner_lr, step_weights, second_order=False)
+
+
+KIND = Kind("fomaml", meta_gradient, optimisers=("sgd", "adam"), first_order=True)

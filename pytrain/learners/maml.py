@@ -7,7 +7,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from pytrain.data.tasks import Tasks
-from pytrain.learners.inner_loop import differentiable, for_each_task, gradients_of, trajectory
+from pytrain.learners.gradient import differentiable, gradients_of
+from pytrain.learners.inner_loop import for_each_task, trajectory
+from pytrain.learners.kind import Kind
 from pytrain.models.meta_params import split
 from pytrain.models.model import Model
 from pytrain.models.networks import Params
@@ -38,3 +40,6 @@ def meta_gradient(
         losses = (*earlier, query_loss)
         loss = sum(weight * each for weight, each in zip(step_weights, losses, strict=True))
     return gradients_of(loss, meta_params), query_loss.detach()
+
+
+KIND = Kind("maml", meta_gradient)

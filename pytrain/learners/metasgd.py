@@ -10,10 +10,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from pytrain.data.tasks import Tasks
+from pytrain.errors import PytrainError
 from pytrain.learners import maml
+from pytrain.learners.kind import Kind
 from pytrain.models.model import Model
 from pytrain.models.networks import Params
-from pytrain.settings import InnerRates
+from pytrain.settings import InnerRates, MetaTraining
 
 INNER_RATES: InnerRates = "per-weight"
 
@@ -23,3 +25,15 @@ def meta_gradient(
 ) -> tuple[Params, Tensor]:
     """MAML's, with respect to initialisation and step sizes."""
     return maml.meta_gradient(model, meta_params, tasks, inner_lr, step_weights)
+
+
+def check(chosen: MetaTraining) -> None:
+    """A step size beside each weight is what makes it Meta-SGD."""
+    if chosen.inner_rates != INNER_RATES:
+        raise PytrainError(
+            f"metasgd learns its step sizes {INNER_RATES}, not {chosen.inner_rates}: "
+            "use maml for other --inner-rates"
+        )
+
+
+KIND = Kind("metasgd", meta_gradient, check=check)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pytrain.data.tasks import Tasks
-from pytrain.learners.inner_loop import differentiable, gradients_of
+from pytrain.data.tasks import Tasks, TaskSampler
+from pytrain.learners.gradient import differentiable, gradients_of
+from pytrain.learners.kind import Kind
 from pytrain.models.model import Model
 from pytrain.models.networks import Params
+from pytrain.settings import MetaTraining
 
 
 def meta_gradient(
@@ -22,3 +24,19 @@ def meta_gradient(
     meta_params = differentiable(meta_params)
     loss = model.losses(meta_params, tasks.query).mean()
     return gradients_of(loss, meta_params), loss.detach()
+
+
+def draw(sampler: TaskSampler, chosen: MetaTraining) -> Tasks:
+    """Examples of some players, whenever they were observed."""
+    return sampler.minibatches(chosen.meta_batch_size, 1, chosen.query_size)
+
+
+KIND = Kind(
+    "pooled",
+    meta_gradient,
+    draw=draw,
+    optimisers=("sgd", "adam"),
+    first_order=True,
+    has_query_loss=False,
+    is_best_adapted=False,
+)

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from pytrain.data.tasks import Tasks
 from pytrain.learners import maml
+from pytrain.learners.kind import Kind
 from pytrain.models.model import Model
 from pytrain.models.networks import PROTOTYPES, Network, Params
 
 
-def adapts(network: Network) -> tuple[str, ...]:
-    """Names of the parameters that the inner loop moves."""
+def own(network: Network) -> tuple[str, ...]:
+    """Names of the parameters that are a player's own."""
     del network
     return (PROTOTYPES,)
 
@@ -28,3 +29,6 @@ def meta_gradient(
     """Gradient of the query loss given the support set's prototypes, and that loss."""
     del step_weights  # there is one step
     return maml.meta_gradient(model, meta_params, tasks, inner_lr)
+
+
+KIND = Kind("protonet", meta_gradient, own, head="prototypes", optimisers=("prototypes",))

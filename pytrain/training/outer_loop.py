@@ -16,7 +16,7 @@ from torch import Tensor
 from pytrain.console import warn
 from pytrain.data.tasks import Tasks
 from pytrain.errors import PytrainError
-from pytrain.learners.registry import Learner
+from pytrain.learners.registry import KINDS, Learner
 from pytrain.models.networks import Params
 from pytrain.progress import Progress, ProgressCallback, silent
 from pytrain.settings import Compile
@@ -217,7 +217,7 @@ class OuterLoop:
     def _advice(self) -> str:
         settings = self.learner.settings
         outer = f"--meta-lr ({settings.meta_lr:g})"
-        if self.learner.algorithm == "reptile":
+        if KINDS[self.learner.algorithm].outer == "meta_step_size":
             outer = f"--meta-step-size ({settings.meta_step_size:g})"
         return f"lower --inner-lr ({settings.inner_lr:g}) or {outer}"
 

@@ -22,6 +22,7 @@ from pytrain.data.dataset import Players, player_hash, read_players, split_by_pl
 from pytrain.data.tasks import Batch, Cuts, Tasks, TaskSampler
 from pytrain.errors import PytrainError
 from pytrain.export.brain import export_brain
+from pytrain.learners.inner_loop import adapter_of
 from pytrain.learners.registry import KINDS, Learner
 from pytrain.models.model import Model, Normalisation
 from pytrain.models.networks import GRU, MLP, Network, Params
@@ -181,7 +182,7 @@ def _network(settings: TrainSettings, spec: Spec) -> Network:
         activation=settings.activation,
         norm=settings.norm,
         context_size=chosen.context_size,
-        head_kind="prototypes" if settings.algorithm == "protonet" else "linear",
+        head_kind=KINDS[settings.algorithm].head,
     )
     if settings.model == "mlp":
         return mlp
@@ -225,7 +226,7 @@ def _meta_train(
 ) -> _Trained:
     """The outer loop on the players' tasks; what was best on the meta-validation players is kept."""
     meta_params = learner.init_meta_params(settings.seed)
-    if learner.settings.meta_steps == 0 or learner.algorithm == "scratch":
+    if learner.settings.meta_steps == 0 or not learner.kind.is_trained:
         return _Trained(*learner.split(meta_params), meta_steps=0, best_step=0, stopped_early=False)
     processes = checkpoints.processes
     with _tensorboard(settings if processes.is_first else replace(settings, log_dir=None)) as log:
@@ -260,28 +261,13 @@ def _device(name: str) -> torch.device:
 
 def _draw(learner: Learner, sampler: TaskSampler, device: torch.device) -> Draw:
     """Fresh meta-batches of players, prepared for the learner."""
-    chosen, model = learner.settings, learner.model
+
+    def on_device(batch: Batch) -> Batch:
+        return Batch(*(column.to(device) for column in vars(batch).values()))
 
     def draw() -> Tasks:
-        if learner.algorithm == "reptile":
-            tasks = sampler.minibatches(
-                chosen.meta_batch_size, chosen.num_inner_steps, chosen.inner_batch_size
-            )
-        elif learner.algorithm == "pooled":
-            tasks = sampler.minibatches(chosen.meta_batch_size, 1, chosen.query_size)
-        else:
-            tasks = sampler.tasks(
-                chosen.meta_batch_size,
-                chosen.support_size,
-                chosen.query_size,
-                chosen.num_inner_steps,
-                chosen.inner_batch_size,
-            )
-        prepared = (model.prepared(batch) for batch in (*tasks.supports, tasks.query))
-        *supports, query = (
-            Batch(*(column.to(device) for column in vars(batch).values())) for batch in prepared
-        )
-        return Tasks(tuple(supports), query)
+        tasks = learner.draw(sampler)
+        return Tasks(tuple(map(on_device, tasks.supports)), on_device(tasks.query))
 
     return draw
 
@@ -291,7 +277,7 @@ def _validate(learner: Learner, validation: Validation, meta_params: Params) -> 
     chosen = learner.settings
     model, params = learner.split({name: value.detach().cpu() for name, value in meta_params.items()})
     adapted = (chosen.inner_lr, chosen.num_inner_steps, min(chosen.support_size, LARGEST_SUPPORT))
-    if learner.algorithm == "pooled":
+    if not learner.kind.is_best_adapted:
         adapted = (chosen.inner_lr, 0, 1)
     scores = {
         "error_before": validation.error(model, params, 0.0, 0, 1),
@@ -308,7 +294,8 @@ def _inner_loop(learner: Learner, adaptation: Adaptation) -> dict[str, Any]:
         "num_inner_steps": adaptation.num_inner_steps,
         "support_size": adaptation.support_size,
         "optimiser": learner.model.optimiser,
-        "first_order": KINDS[learner.algorithm].first_order,
+        "consolidation": adapter_of(learner.model).consolidation,
+        "first_order": learner.kind.first_order,
         "trust_radius": adaptation.trust_radius,
     }
 

@@ -17,12 +17,11 @@ from torch import Tensor
 from pytrain.data.dataset import Players
 from pytrain.data.tasks import Batch, newest_known, spread_between
 from pytrain.errors import PytrainError
-from pytrain.learners.inner_loop import adapt, for_each_task, trajectory
+from pytrain.learners.inner_loop import adapt, adapter_of, for_each_task, trajectory
 from pytrain.models.model import Model
-from pytrain.models.networks import CONTEXT, Params
+from pytrain.models.networks import Params
 from pytrain.progress import Progress, ProgressCallback, silent
 
-INNER_LRS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 FURTHER = 2.0  # an end of the list that is best makes one more step size worth a try, so much beyond it
 STEP_COUNTS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100)
 SUPPORT_SIZES = (128, 256, 512, 1024)
@@ -104,7 +103,7 @@ class Validation:
         """
         if not may_adapt:
             return self._measured_on_all(model, params, Adaptation(0.0, 0, 0, math.nan, math.nan, 0.0))
-        inner_lrs = _inner_lrs(model)
+        inner_lrs = adapter_of(model).inner_lrs(model)
         larger = [size for size in SUPPORT_SIZES if size > FIRST_SUPPORT_SIZE]
         smaller = [size for size in reversed(SUPPORT_SIZES) if size < FIRST_SUPPORT_SIZE]
         total = len(inner_lrs) + 1 + 3 * len(larger)
@@ -156,7 +155,7 @@ class Validation:
         support = self._support(model, support_size, self._search)
         start = for_each_task(params, len(self._search))
         best = math.inf
-        steps = 1 if model.optimiser == "prototypes" else min(STEP_COUNTS[-1], LARGEST_COST // support_size)
+        steps = min(adapter_of(model).most_steps, LARGEST_COST // support_size)
         for step, adapted in enumerate(trajectory(model, start, repeat(support, steps), inner_lr), start=1):
             if step in STEP_COUNTS:
                 score = self._score(model, adapted, self._search)
@@ -206,14 +205,6 @@ def mean_errors(model: Model, predictions: Tensor, query: Batch) -> Tensor:
     else:
         each = (predictions - query.targets).norm(dim=-1)
     return (each * query.weights).sum(-1) / query.weights.sum(-1)
-
-
-def _inner_lrs(model: Model) -> tuple[float, ...]:
-    """The step sizes to try: a context is a few long steps away, Adam's steps are as long as inner_lr."""
-    if model.optimiser == "prototypes":
-        return (1.0,)
-    factor = 0.05 if model.optimiser == "adam" else 10.0 if model.adapts == (CONTEXT,) else 1.0
-    return tuple(factor * inner_lr for inner_lr in INNER_LRS)
 
 
 def _score(adaptation: Adaptation) -> float:

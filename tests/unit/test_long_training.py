@@ -18,6 +18,7 @@ import torch
 
 from pytrain.console import PROGRESS_VARIABLE
 from pytrain.errors import PytrainError
+from pytrain.learners import gradient
 from pytrain.settings import TrainSettings
 from pytrain.training import train as training
 from pytrain.training import validation
@@ -41,7 +42,7 @@ QUICK = {
 def small_grid():
     """One of the settings that are tried for adaptation: the choice is not what is tested here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation, "INNER_LRS", (0.2,))
+        patch.setattr(gradient, "INNER_LRS", (0.2,))
         patch.setattr(validation, "STEP_COUNTS", (1,))
         patch.setattr(validation, "SUPPORT_SIZES", (128,))
         yield
@@ -245,6 +246,7 @@ TRAIN_WITHOUT_EXPORT = """
 import os, sys
 import numpy as np
 from pytrain import cli
+from pytrain.learners import gradient
 from pytrain.training import validation
 from pytrain.training import train as training
 
@@ -252,7 +254,7 @@ def keep(path, model, params, spec, about):
     np.savez(os.environ["OUT"], **{name: value.numpy() for name, value in params.items()})
 
 training.export_brain = keep
-validation.INNER_LRS, validation.STEP_COUNTS, validation.SUPPORT_SIZES = (0.2,), (1,), (128,)
+gradient.INNER_LRS, validation.STEP_COUNTS, validation.SUPPORT_SIZES = (0.2,), (1,), (128,)
 sys.exit(cli.main(sys.argv[1:]))
 """
 

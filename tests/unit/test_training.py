@@ -24,6 +24,7 @@ from pytrain.data.dataset import player_hash
 from pytrain.errors import PytrainError
 from pytrain.evaluation.evaluate import evaluate
 from pytrain.export import brain as export
+from pytrain.learners import gradient
 from pytrain.models.model import Model, Normalisation
 from pytrain.models.networks import MLP
 from pytrain.settings import ALGORITHMS, DEFAULTS, TrainSettings
@@ -57,7 +58,7 @@ TRAINED = {
 def small_grid():
     """A few of the settings that are tried for adaptation: the whole grid takes longer than the training."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation, "INNER_LRS", (0.2, 0.05))
+        patch.setattr(gradient, "INNER_LRS", (0.2, 0.05))
         patch.setattr(validation, "STEP_COUNTS", (1, 5, 20, 50))
         patch.setattr(validation, "SUPPORT_SIZES", (128, 256))
         yield
