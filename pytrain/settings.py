@@ -15,14 +15,16 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from pytrain.errors import PytrainError
 
-Algorithm = Literal["maml", "fomaml", "anil", "reptile", "metasgd", "protonet", "cavia", "pooled", "scratch"]
+Algorithm = Literal[
+    "bayes", "maml", "fomaml", "anil", "reptile", "metasgd", "protonet", "cavia", "pooled", "scratch"
+]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 Architecture = Literal["mlp", "gru"]
 Activation = Literal["tanh", "relu", "elu"]
 Norm = Literal["none", "layer", "batch"]
-Head = Literal["linear", "prototypes"]
+Head = Literal["linear", "prototypes", "bayesian"]
 VectorLoss = Literal["huber", "squared"]
-InnerOptimiser = Literal["sgd", "adam", "prototypes"]
+InnerOptimiser = Literal["sgd", "adam", "prototypes", "posterior"]
 InnerRates = Literal["fixed", "per-weight", "per-step"]
 Compile = Literal["auto", "always", "never"]
 
@@ -45,9 +47,18 @@ class MetaTraining:
     inner_rates: InnerRates = "fixed"
     multi_step_loss: float = 0.0
     context_size: int = 0
+    feature_size: int = 0
 
 
 DEFAULTS: dict[Algorithm, MetaTraining] = {
+    "bayes": MetaTraining(
+        inner_optimiser="posterior",
+        inner_lr=1.0,
+        num_inner_steps=1,
+        inner_batch_size=256,
+        meta_lr=3e-3,
+        feature_size=32,
+    ),
     "maml": MetaTraining(),
     "fomaml": MetaTraining(num_inner_steps=10),
     "anil": MetaTraining(),
@@ -75,7 +86,8 @@ def _own(name: str, metavar: str) -> Any:
 LEAST: dict[str, float] = {
     **dict.fromkeys(("window", "recurrent_size", "hidden_sizes", "inner_batch_size", "query_size"), 1),
     **dict.fromkeys(("meta_batch_size", "validations", "threads"), 1),
-    **dict.fromkeys(("num_inner_steps", "support_size", "meta_steps", "context_size", "patience"), 0),
+    **dict.fromkeys(("num_inner_steps", "support_size", "meta_steps", "context_size"), 0),
+    **dict.fromkeys(("feature_size", "patience"), 0),
     **dict.fromkeys(("inner_lr", "meta_lr", "meta_step_size", "weight_decay", "multi_step_loss"), 0.0),
     **dict.fromkeys(
         ("min_cut_sec", "max_cut_sec", "query_window_sec", "adapt_at_sec", "checkpoint_sec"), 0.0
@@ -154,6 +166,8 @@ class TrainSettings:
     (MAML++)."""
     context_size: Annotated[int | None, _own("context_size", "INT")] = None
     """cavia: how many numbers are a player's own."""
+    feature_size: Annotated[int | None, _own("feature_size", "INT")] = None
+    """bayes: how many features of what is observed its regression sees."""
 
     validations: int = 10
     """How often to measure on the meta-validation players; the best model is kept."""

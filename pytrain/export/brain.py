@@ -15,19 +15,25 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from adaptive_agents.model.brain import GRAPH_PARTS, PARAMS_PART, Brain, write_brain
+from adaptive_agents.model.posterior import COVARIANCE, MEAN
 from adaptive_agents.model.support import SupportSet
 from adaptive_agents.spec import Spec
 from pytrain.data.tasks import Batch
 from pytrain.errors import PytrainError
-from pytrain.learners.inner_loop import adapt, for_each_task
+from pytrain.learners.inner_loop import adapt, adapter_of, for_each_task
+from pytrain.models.bayesian import FORGETTING
 from pytrain.models.model import Model, save_model
 from pytrain.models.networks import Params
 
 TOLERANCE = 1e-5
 CHECKED_PROFILES = (1, 7, 64)
 CHECKED_STEPS = (1, 10)
+NORMAL_INTERVALS = {"0.5": 0.674, "0.8": 1.282, "0.95": 1.96}
+"""Half widths in deviations, for as long as nobody measured them."""
 
 
 def export_brain(path: Path, model: Model, params: Params, spec: Spec, about: Mapping[str, Any]) -> Brain:
@@ -43,7 +49,10 @@ def export_brain(path: Path, model: Model, params: Params, spec: Spec, about: Ma
         "model": model.network.describe(),
         "parameters": [{"name": name, "shape": list(value.shape)} for name, value in params.items()],
         **about,
+        "inner_loop": {**about["inner_loop"], **_consolidation(model)},
     }
+    if model.has_deviations and "uncertainty" not in manifest:
+        manifest["uncertainty"] = {"intervals": NORMAL_INTERVALS}
     with tempfile.TemporaryDirectory(prefix="pytrain-") as folder:
         brain = write_brain(Path(folder) / path.name, manifest, parts)
     check_same_as_torch(brain, model, params)
@@ -75,7 +84,8 @@ def check_same_as_torch(brain: Brain, model: Model, params: Params) -> None:
     Losses, parameters and logits are compared as they are, vectors in units of their standard deviation.
     One step is as long as the brain's; several go as far together, since a row of long steps on random
     examples would blow up the rounding itself. Raises PytrainError when they differ by more than 1e-5 (of
-    the largest, if that is above 1).
+    the largest, if that is above 1). A posterior is judged by what it predicts: in directions that no example
+    shows, its mean is as good as any other.
     """
     random = np.random.default_rng(0)
     for profiles, steps in product(CHECKED_PROFILES, CHECKED_STEPS):
@@ -91,7 +101,12 @@ def check_same_as_torch(brain: Brain, model: Model, params: Params) -> None:
         pairs = [
             ("loss_before", result.loss_before, model.losses(ours, ready).numpy()),
             ("loss_after", result.loss_after, model.losses(adapted, ready).numpy()),
-            *((f"adapted {name}", result.params[name], value.numpy()) for name, value in adapted.items()),
+            *(
+                (f"adapted {name}", result.params[name], value.numpy())
+                for name, value in adapted.items()
+                if name not in (MEAN, COVARIANCE)
+            ),
+            *_deviations(brain, model, adapted, result.params, batch.observations),
             (
                 "policy_batched",
                 brain.predict_batched(support.observations, result.params) / scale,
@@ -116,6 +131,26 @@ def check_same_as_torch(brain: Brain, model: Model, params: Params) -> None:
                     f"({profiles} profiles, {steps} steps of {inner_lr:g}), more than {TOLERANCE:g}; "
                     "no brain was written"
                 )
+
+
+def _consolidation(model: Model) -> dict[str, Any]:
+    """What of a player lasts, and how fast it is forgotten."""
+    forgetting = model.shared.get(FORGETTING)
+    kind = {"consolidation": adapter_of(model).consolidation}
+    return kind if forgetting is None else {**kind, "forgetting": float(forgetting)}
+
+
+def _deviations(
+    brain: Brain, model: Model, adapted: Params, params: dict[str, NDArray[np.float32]], observations: Tensor
+) -> list[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
+    """What brain and torch say of how far off they may be, in units of the target's standard deviation."""
+    if not model.has_deviations:
+        return []
+    scale = model.normalisation.target_scale.numpy()
+    _, found = brain.estimate_batched(observations.numpy(), params)
+    if found is None:
+        raise PytrainError("the exported graphs give no deviations; no brain was written")
+    return [("deviations", found / scale, model.deviations(adapted, observations).numpy() / scale)]
 
 
 def _random_examples(model: Model, profiles: int, rows: int, random: np.random.Generator) -> SupportSet:

@@ -26,6 +26,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from pytrain.data.tasks import Batch
 from pytrain.learners.inner_loop import first_memory, for_each_task, inner_step
+from pytrain.models.bayesian import FORGETTING
 from pytrain.models.model import Model, load_model
 from pytrain.models.networks import Params
 
@@ -70,10 +71,10 @@ def policy(model: Model, params: Params) -> onnx.ModelProto:
     """
     observations = torch.zeros(ROWS, _observation_size(model))
     trace = _trace(
-        lambda observations, *values: model.predict(dict(zip(params, values, strict=True)), observations),
+        _decision(model, params),
         {"observations": observations} | params,
         {"observations": ("agents",)},
-        ["predictions"],
+        _decision_outputs(model),
     )
     graph = trace.model.graph
     graph.initializer.extend(numpy_helper.from_array(value.numpy(), name) for name, value in params.items())
@@ -84,11 +85,28 @@ def policy_batched(model: Model, params: Params) -> onnx.ModelProto:
     """`observations (profiles, agents, obs_dim)`, parameters `(profiles, *shape)` -> predictions likewise."""
     observations = torch.zeros(PROFILES, ROWS, _observation_size(model))
     return _trace(
-        lambda observations, *values: model.predict(dict(zip(params, values, strict=True)), observations),
+        _decision(model, params),
         {"observations": observations} | _one_set_each(params),
         {"observations": ("profiles", "agents")} | dict.fromkeys(params, ("profiles",)),
-        ["predictions"],
+        _decision_outputs(model),
     ).model
+
+
+def _decision(model: Model, params: Params) -> Callable[..., Tensor | tuple[Tensor, ...]]:
+    """From observations and parameters to predictions and, where there are some, their deviations."""
+
+    def decision(observations: Tensor, *values: Tensor) -> Tensor | tuple[Tensor, ...]:
+        given = dict(zip(params, values, strict=True))
+        predictions = model.predict(given, observations)
+        if not model.has_deviations:
+            return predictions
+        return predictions, model.deviations(given, observations)
+
+    return decision
+
+
+def _decision_outputs(model: Model) -> list[str]:
+    return ["predictions", "deviations"] if model.has_deviations else ["predictions"]
 
 
 def adapt(model: Model, params: Params) -> onnx.ModelProto:
@@ -145,6 +163,7 @@ def adapt(model: Model, params: Params) -> onnx.ModelProto:
             _float_values("support_weights", "profiles", "support"),
             _float_values("inner_lr"),
             helper.make_tensor_value_info("num_inner_steps", TensorProto.INT64, []),
+            *(_float_values(FORGETTING) for _ in range(FORGETTING in model.shared)),
         ],
         [
             *(_profile_values(adapted[name], value) for name, value in params.items()),
@@ -199,7 +218,7 @@ def _trace_step(model: Model, params: Params) -> Trace:
         given = dict(zip(inputs, values, strict=True))
         with_constants = replace(
             model,
-            shared={name: given[SHARED + name] for name in model.shared},
+            shared={name: given[_shared_name(name)] for name in model.shared},
             rates={name: given[RATE + name] for name in model.rates or ()} or None,
         )
         after = inner_step(
@@ -291,7 +310,13 @@ def _named(prefix: str, params: Params) -> Params:
 
 def _constants(model: Model) -> Params:
     """What is the same for all players, by its name in the graph that adapts."""
-    return _named(SHARED, model.shared) | _named(RATE, model.rates or {})
+    shared = {_shared_name(name): value for name, value in model.shared.items()}
+    return shared | _named(RATE, model.rates or {})
+
+
+def _shared_name(name: str) -> str:
+    """How fast is forgotten may be set in play: an input by its own name; the others are constants."""
+    return name if name == FORGETTING else SHARED + name
 
 
 def _prepared_support(model: Model) -> dict[str, Tensor]:

@@ -44,6 +44,15 @@ class Adapter(Protocol):
         """The step sizes to try, the longest first."""
         ...
 
+    @property
+    def support_sizes(self) -> tuple[int, ...]:
+        """The sizes of the support set to try, the smallest first."""
+        ...
+
+    def start(self, model: Model, own: Params) -> Params:
+        """What a player who has shown nothing has: `own` as it was learned, or what the shared say."""
+        ...
+
     def first_memory(self, params: Params) -> Params:
         """What the rule remembers before the first step, each like the parameter of its name."""
         ...
@@ -60,4 +69,8 @@ class Adapter(Protocol):
         second_order: bool,
     ) -> InnerStep:
         """Step number `step` (from 0) in every task; parameters `(tasks, *shape)`, a prepared support set."""
+        ...
+
+    def finish(self, params: Params) -> Params:
+        """What follows from the parameters after the last step."""
         ...

@@ -18,6 +18,7 @@ from pytrain.models.networks import CONTEXT, Params
 
 INNER_LRS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 MOST_STEPS = 100
+SUPPORT_SIZES = (128, 256, 512, 1024)
 SQUARES_DECAY = 0.999  # Adam's beta2
 SMALLEST_ROOT = 1e-7  # Adam's epsilon; the usual 1e-8 is a zero to torch's exporter, which leaves it out
 
@@ -33,6 +34,20 @@ class GradientSteps:
         """The step sizes to try: a context is a few long steps away."""
         factor = 10.0 if model.adapts == (CONTEXT,) else 1.0
         return tuple(factor * inner_lr for inner_lr in INNER_LRS)
+
+    @property
+    def support_sizes(self) -> tuple[int, ...]:
+        """More examples cost as much more."""
+        return SUPPORT_SIZES
+
+    def start(self, model: Model, own: Params) -> Params:
+        """As it was learned."""
+        del model
+        return own
+
+    def finish(self, params: Params) -> Params:
+        """Nothing more follows."""
+        return params
 
     def first_memory(self, params: Params) -> Params:
         """Nothing."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from pytrain.data.tasks import Batch
 from pytrain.learners.adapter import Adapter, InnerStep
 from pytrain.learners.gradient import AdamSteps, GradientSteps
+from pytrain.learners.posterior import Posterior
 from pytrain.learners.prototypes import PrototypeMeans
 from pytrain.models.model import Model
 from pytrain.models.networks import Params
@@ -23,12 +24,18 @@ ADAPTERS: dict[InnerOptimiser, Adapter] = {
     "sgd": GradientSteps(),
     "adam": AdamSteps(),
     "prototypes": PrototypeMeans(),
+    "posterior": Posterior(),
 }
 
 
 def adapter_of(model: Model) -> Adapter:
     """The rule by which the model's own parameters follow from a support set."""
     return ADAPTERS[model.optimiser]
+
+
+def start(model: Model, own: Params) -> tuple[Model, Params]:
+    """The model, and what a player who has shown nothing has for their own; of what `split` gave."""
+    return model, adapter_of(model).start(model, own)
 
 
 def inner_step(
@@ -78,7 +85,7 @@ def trajectory(
         params, memory, _ = inner_step(
             model, params, memory, support, inner_lr, step, second_order=second_order
         )
-        yield params
+        yield adapter_of(model).finish(params)
 
 
 def first_memory(model: Model, params: Params) -> Params:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pytrain.data.tasks import Batch
 from pytrain.learners.adapter import Consolidation, InnerStep
+from pytrain.learners.gradient import SUPPORT_SIZES
 from pytrain.models.model import Model
 from pytrain.models.networks import PRIOR_STRENGTH, PROTOTYPES, Params
 
@@ -27,6 +28,20 @@ class PrototypeMeans:
         """It has no step size."""
         del model
         return (1.0,)
+
+    @property
+    def support_sizes(self) -> tuple[int, ...]:
+        """More examples cost as much more."""
+        return SUPPORT_SIZES
+
+    def start(self, model: Model, own: Params) -> Params:
+        """As it was learned."""
+        del model
+        return own
+
+    def finish(self, params: Params) -> Params:
+        """Nothing more follows."""
+        return params
 
     def first_memory(self, params: Params) -> Params:
         """Nothing."""

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from pytrain.data.tasks import Tasks, TaskSampler
 from pytrain.errors import PytrainError
-from pytrain.learners import anil, cavia, fomaml, maml, metasgd, pooled, protonet, reptile, scratch
+from pytrain.learners import anil, bayes, cavia, fomaml, maml, metasgd, pooled, protonet, reptile, scratch
+from pytrain.learners.inner_loop import start
 from pytrain.learners.kind import Kind
 from pytrain.models.meta_params import RATE, initialise, split
 from pytrain.models.model import Model
@@ -25,7 +26,7 @@ RATES_LEARN_FASTER = 3.0  # they are logarithms: what counts is by how many time
 
 KINDS: dict[Algorithm, Kind] = {
     module.KIND.algorithm: module.KIND
-    for module in (maml, fomaml, anil, reptile, metasgd, protonet, cavia, pooled, scratch)
+    for module in (maml, fomaml, anil, reptile, metasgd, protonet, cavia, bayes, pooled, scratch)
 }
 
 
@@ -81,7 +82,7 @@ class Learner:
 
     def split(self, meta_params: Params) -> tuple[Model, Params]:
         """The model as it is exported and measured, and the parameters from which a player starts."""
-        return split(self.model, meta_params)
+        return start(*split(self.model, meta_params))
 
     def outer_optimiser(self, meta_params: Params) -> torch.optim.Optimizer:
         """AdamW for gradients of a loss; for Reptile a plain step towards the adapted weights."""

@@ -16,6 +16,8 @@ from pytrain.models.networks import Params
 from pytrain.settings import InnerRates
 
 RATE = "log_rate."
+LOGIT = "logit."
+"""Before the name of a parameter that lies between 0 and 1."""
 
 
 def initialise(model: Model, rates: InnerRates, num_inner_steps: int, random: torch.Generator) -> Params:
@@ -34,7 +36,7 @@ def initialise(model: Model, rates: InnerRates, num_inner_steps: int, random: to
 
 
 def split(model: Model, meta_params: Params) -> tuple[Model, Params]:
-    """The model with its shared weights and rates, and the initialisation of what adapts."""
+    """The model with its shared weights and rates, and what was learned of a player's own."""
     adapted: Params = {}
     shared: Params = {}
     rates: Params = {}
@@ -45,6 +47,8 @@ def split(model: Model, meta_params: Params) -> tuple[Model, Params]:
                 # repeated it diverges (sinusoids, 10 steps after training with 5: an error of 2.3, not .24).
                 value = torch.cat([value, value.mean().reshape(1)])
             rates[name.removeprefix(RATE)] = value.exp()
+        elif name.startswith(LOGIT):
+            shared[name.removeprefix(LOGIT)] = value.sigmoid()
         elif not model.adapts or name in model.adapts:
             adapted[name] = value
         else:

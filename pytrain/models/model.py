@@ -18,7 +18,8 @@ from adaptive_agents.spec import Target
 from pytrain.data.dataset import Players
 from pytrain.data.tasks import Batch
 from pytrain.errors import PytrainError
-from pytrain.models.networks import Network, Params, network_from
+from pytrain.models.architectures import network_from
+from pytrain.models.networks import Network, Params, Uncertain
 from pytrain.settings import InnerOptimiser, VectorLoss
 
 SMALL_ERROR = 0.3  # standard deviations; below it an error's square counts, above it its length
@@ -99,6 +100,33 @@ class Model:
         if self.target.kind == "category":
             return outputs
         return outputs * self.normalisation.target_scale + self.normalisation.target_mean
+
+    @property
+    def has_deviations(self) -> bool:
+        """Whether it says of a vector how far off its prediction may be."""
+        return self.target.kind == "vector" and isinstance(self.network, Uncertain)
+
+    def deviations(self, params: Params, observations: Tensor) -> Tensor:
+        """The standard deviation of each output, in target units, for observations as recorded."""
+        return self._deviations(params, self.normalised(observations)) * self.normalisation.target_scale
+
+    def surprises(self, params: Params, batch: Batch) -> Tensor:
+        """Each task's mean negative log-likelihood `(tasks,)`, by the deviations; of a prepared batch.
+
+        The errors count as they are: what is learned from it is how far off the predictions are, not what to
+        predict. 0 for a model without deviations.
+        """
+        if not self.has_deviations:
+            return torch.zeros_like(batch.weights[..., 0])
+        outputs = self.network(self.shared | params, batch.observations)
+        deviations = self._deviations(params, batch.observations)
+        each = 0.5 * ((outputs - batch.targets).detach() / deviations).square() + deviations.log()
+        return (each.sum(-1) * batch.weights).sum(-1) / batch.weights.sum(-1).clamp(min=1e-6)
+
+    def _deviations(self, params: Params, observations: Tensor) -> Tensor:
+        if not isinstance(self.network, Uncertain):
+            raise PytrainError(f"{type(self.network).__name__} networks have no deviations")
+        return self.network.deviations(self.shared | params, observations)
 
     def losses(self, params: Params, batch: Batch) -> Tensor:
         """Weighted mean loss of each task `(tasks,)` on a prepared batch; 0 for a task without examples.

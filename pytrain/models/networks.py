@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pytrain.errors import PytrainError
-from pytrain.settings import Activation, Head, Norm
+from pytrain.settings import Activation, Norm
 
 Params = dict[str, Tensor]
 
@@ -63,6 +63,15 @@ class Network(Protocol):
         ...
 
 
+@runtime_checkable
+class Uncertain(Protocol):
+    """A network that knows how far off it may be."""
+
+    def deviations(self, params: Params, inputs: Tensor) -> Tensor:
+        """The standard deviation of each output, like the outputs."""
+        ...
+
+
 @dataclass(frozen=True)
 class MLP:
     """A multi-layer perceptron.
@@ -79,7 +88,7 @@ class MLP:
     activation: Activation = "tanh"
     norm: Norm = "none"
     context_size: int = 0
-    head_kind: Head = "linear"
+    head_kind: Literal["linear", "prototypes"] = "linear"
 
     @property
     def _sizes(self) -> tuple[int, ...]:
@@ -231,16 +240,3 @@ def standardised(values: Tensor, axis: int) -> Tensor:
     """
     centred = values - values.mean(axis, keepdim=True)
     return centred * torch.rsqrt(centred.square().mean(axis, keepdim=True) + SMALLEST_VARIANCE)
-
-
-def network_from(description: dict[str, Any]) -> Network:
-    """The network that `describe` describes."""
-    entries = dict(description)
-    if entries.pop("name") == "gru":
-        return GRU(**entries | {"top": _mlp_from(entries["top"])})
-    return _mlp_from(description)
-
-
-def _mlp_from(description: dict[str, Any]) -> MLP:
-    entries = {name: value for name, value in description.items() if name != "name"}
-    return MLP(**entries | {"hidden_sizes": tuple(entries["hidden_sizes"])})

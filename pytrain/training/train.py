@@ -22,8 +22,8 @@ from pytrain.data.dataset import Players, player_hash, read_players, split_by_pl
 from pytrain.data.tasks import Batch, Cuts, Tasks, TaskSampler
 from pytrain.errors import PytrainError
 from pytrain.export.brain import export_brain
-from pytrain.learners.inner_loop import adapter_of
 from pytrain.learners.registry import KINDS, Learner
+from pytrain.models.bayesian import Bayesian
 from pytrain.models.model import Model, Normalisation
 from pytrain.models.networks import GRU, MLP, Network, Params
 from pytrain.progress import Progress, ProgressCallback, silent
@@ -173,20 +173,24 @@ def command_line(settings: TrainSettings) -> str:
 
 
 def _network(settings: TrainSettings, spec: Spec) -> Network:
-    chosen = settings.meta_training()
+    chosen, kind = settings.meta_training(), KINDS[settings.algorithm]
+    of_classes = spec.target.kind == "category"
     inputs = settings.recurrent_size if settings.model == "gru" else settings.window * spec.observation_size
     mlp = MLP(
         inputs=inputs,
         hidden_sizes=settings.hidden_sizes,
-        outputs=spec.target.size,
+        outputs=chosen.feature_size or spec.target.size,
         activation=settings.activation,
         norm=settings.norm,
         context_size=chosen.context_size,
-        head_kind=KINDS[settings.algorithm].head,
+        head_kind="prototypes" if kind.head == "prototypes" else "linear",
     )
-    if settings.model == "mlp":
-        return mlp
-    return GRU(spec.observation_size, settings.window, settings.recurrent_size, mlp)
+    body = (
+        GRU(spec.observation_size, settings.window, settings.recurrent_size, mlp)
+        if settings.model == "gru"
+        else mlp
+    )
+    return Bayesian(body, spec.target.size, of_classes) if kind.head == "bayesian" else body
 
 
 def _players(settings: TrainSettings, progress: ProgressCallback) -> tuple[Players, Players]:
@@ -294,7 +298,6 @@ def _inner_loop(learner: Learner, adaptation: Adaptation) -> dict[str, Any]:
         "num_inner_steps": adaptation.num_inner_steps,
         "support_size": adaptation.support_size,
         "optimiser": learner.model.optimiser,
-        "consolidation": adapter_of(learner.model).consolidation,
         "first_order": learner.kind.first_order,
         "trust_radius": adaptation.trust_radius,
     }

@@ -24,7 +24,6 @@ from pytrain.progress import Progress, ProgressCallback, silent
 
 FURTHER = 2.0  # an end of the list that is best makes one more step size worth a try, so much beyond it
 STEP_COUNTS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100)
-SUPPORT_SIZES = (128, 256, 512, 1024)
 SEARCH_PLAYERS = 24  # of a vector: enough to tell settings apart; what is reported is measured on all
 SEARCH_PLAYERS_CATEGORY = 96  # a right or wrong class tells less than a distance
 FIRST_SUPPORT_SIZE = 256
@@ -104,8 +103,10 @@ class Validation:
         if not may_adapt:
             return self._measured_on_all(model, params, Adaptation(0.0, 0, 0, math.nan, math.nan, 0.0))
         inner_lrs = adapter_of(model).inner_lrs(model)
-        larger = [size for size in SUPPORT_SIZES if size > FIRST_SUPPORT_SIZE]
-        smaller = [size for size in reversed(SUPPORT_SIZES) if size < FIRST_SUPPORT_SIZE]
+        sizes = adapter_of(model).support_sizes
+        first_size = min(sizes, key=lambda size: abs(size - FIRST_SUPPORT_SIZE))
+        larger = [size for size in sizes if size > first_size]
+        smaller = [size for size in reversed(sizes) if size < first_size]
         total = len(inner_lrs) + 1 + 3 * len(larger)
         without = Adaptation(inner_lrs[0], 0, 0, self._score(model, params, self._search), math.nan, 0.0)
         tried: list[Adaptation] = []
@@ -119,7 +120,7 @@ class Validation:
                 scores = {"score": min(tried, key=_score).score} if tried else {}
                 progress(Progress("choose adaptation", done, total, scores))
 
-        try_all(inner_lrs, FIRST_SUPPORT_SIZE)
+        try_all(inner_lrs, first_size)
         if not tried:
             raise PytrainError(
                 "adaptation diverges at every step size: train for longer, or with another --seed"
@@ -127,19 +128,19 @@ class Validation:
         best_lr = min(tried, key=_score).inner_lr
         if len(inner_lrs) > 1 and best_lr == inner_lrs[0]:
             inner_lrs = (best_lr * FURTHER, *inner_lrs)
-            try_all(inner_lrs[:1], FIRST_SUPPORT_SIZE)
+            try_all(inner_lrs[:1], first_size)
         elif len(inner_lrs) > 1 and best_lr == inner_lrs[-1]:
             inner_lrs = (*inner_lrs, best_lr / FURTHER)
-            try_all(inner_lrs[-1:], FIRST_SUPPORT_SIZE)
+            try_all(inner_lrs[-1:], first_size)
         best = inner_lrs.index(min(tried, key=_score).inner_lr)
-        for sizes in (larger, smaller):
-            for size in sizes:
+        for others in (larger, smaller):
+            for size in others:
                 before = min(tried, key=_score).score
                 try_all(inner_lrs[max(0, best - 2) : best + 1], size)
                 now = min(tried, key=_score).score
                 if before - now < WORTH_PAYING_FOR * (without.score - now):
                     break
-            if min(tried, key=_score).support_size > FIRST_SUPPORT_SIZE:
+            if min(tried, key=_score).support_size > first_size:
                 break
         tried.append(without)
         lowest = min(tried, key=_score).score

@@ -22,6 +22,7 @@ from pytrain.errors import PytrainError
 from pytrain.export.brain import check_same_as_torch, export_brain
 from pytrain.learners.inner_loop import adapt
 from pytrain.learners.registry import Learner
+from pytrain.models.bayesian import Bayesian
 from pytrain.models.model import Model, Normalisation, load_model, save_model
 from pytrain.models.networks import GRU, MLP, Params
 from pytrain.settings import DEFAULTS, Algorithm
@@ -65,6 +66,8 @@ CASES = {
     "inner adam": Case("reptile", "category", 1, {"inner_optimiser": "adam"}),
     "cavia": Case("cavia", "category", 1, {"context_size": 5}, {"context_size": 5}),
     "protonet": Case("protonet", "category", 1, {}, {"head_kind": "prototypes"}),
+    "bayes": Case("bayes", "vector"),
+    "bayes, gru, category": Case("bayes", "category", WINDOW, recurrent_size=8),
 }
 
 
@@ -75,6 +78,13 @@ def make_model(case: Case) -> tuple[Model, Params]:
     network = MLP(inputs, (64, 64), players.spec.target.size, **case.mlp)
     if case.recurrent_size:
         network = GRU(FEATURES, case.window, case.recurrent_size, network)
+    if case.algorithm == "bayes":
+        body = (
+            replace(network, outputs=16)
+            if isinstance(network, MLP)
+            else replace(network, top=replace(network.top, outputs=16))
+        )
+        network = Bayesian(body, players.spec.target.size, case.kind == "category")
     settings = replace(DEFAULTS[case.algorithm], **case.changes)
     model = Model(network, players.spec.target, Normalisation.of(players))
     learner = Learner.of(case.algorithm, model, settings)

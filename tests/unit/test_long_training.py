@@ -44,7 +44,7 @@ def small_grid():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gradient, "INNER_LRS", (0.2,))
         patch.setattr(validation, "STEP_COUNTS", (1,))
-        patch.setattr(validation, "SUPPORT_SIZES", (128,))
+        patch.setattr(gradient, "SUPPORT_SIZES", (128,))
         yield
 
 
@@ -254,7 +254,7 @@ def keep(path, model, params, spec, about):
     np.savez(os.environ["OUT"], **{name: value.numpy() for name, value in params.items()})
 
 training.export_brain = keep
-gradient.INNER_LRS, validation.STEP_COUNTS, validation.SUPPORT_SIZES = (0.2,), (1,), (128,)
+gradient.INNER_LRS, validation.STEP_COUNTS, gradient.SUPPORT_SIZES = (0.2,), (1,), (128,)
 sys.exit(cli.main(sys.argv[1:]))
 """
 

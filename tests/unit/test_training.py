@@ -60,7 +60,7 @@ def small_grid():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gradient, "INNER_LRS", (0.2, 0.05))
         patch.setattr(validation, "STEP_COUNTS", (1, 5, 20, 50))
-        patch.setattr(validation, "SUPPORT_SIZES", (128, 256))
+        patch.setattr(gradient, "SUPPORT_SIZES", (128, 256))
         yield
 
 

@@ -39,5 +39,9 @@ class DamagedProfileError(ProfileError):
     """A file is a profile of ours, and its content is wrong; another try will not help."""
 
 
+class PosteriorError(AdaptiveAgentsError):
+    """What a player has shown has no posterior: a number too large, or statistics that were damaged."""
+
+
 class ObservationError(AdaptiveAgentsError):
     """An observation, target or measurement has the wrong size or is not finite."""

@@ -6,6 +6,7 @@ A brain is a zip (stored, not compressed):
     policy.onnx          one set of weights for all agents; its weights are initializers and inputs at once
     policy_batched.onnx  the same with a leading profile axis on every weight
     adapt.onnx           (weights, support set) -> (new weights, losses), for any number of profiles
+    frozen.onnx          optional: the pooled model, which never adapts; play is never much worse than it
     init_params.bin      the meta-learned weights, float32, in the manifest's order
 
 `pytrain.export` writes it with `write_brain`; the engine reads it with `Brain.load`. onnxruntime is imported
@@ -30,30 +31,22 @@ from numpy.typing import NDArray
 
 from adaptive_agents.errors import BrainError, SpecError
 from adaptive_agents.formats.atomic import write_atomically
+from adaptive_agents.model.brain_archive import (
+    FORMAT,
+    FROZEN_PART,
+    VERSION,
+    Archive,
+)
+from adaptive_agents.model.brain_archive import GRAPH_PARTS as GRAPH_PARTS
+from adaptive_agents.model.brain_archive import PARAMS_PART as PARAMS_PART
 from adaptive_agents.model.graph import FREE, Graph, Signature
+from adaptive_agents.model.inner_loop import STATISTICS, inner_loop_of, uncertainty_of
+from adaptive_agents.model.posterior import with_posterior
 from adaptive_agents.model.support import SupportSet
 from adaptive_agents.spec import Spec
 
-FORMAT = "adaptive_agents.brain"
-VERSION = 1
-GRAPH_PARTS = ("policy.onnx", "policy_batched.onnx", "adapt.onnx")
-PARAMS_PART = "init_params.bin"
-
 Params = dict[str, NDArray[np.float32]]
 """The weights of a model by name: each `(*shape,)` for one profile, `(profiles, *shape)` for several."""
-
-
-@dataclass(frozen=True)
-class InnerLoop:
-    """How the brain adapts: the settings it was meta-trained and exported with."""
-
-    inner_lr: float
-    num_inner_steps: int
-    support_size: int
-    """How many of the newest examples adaptation learns from."""
-    first_order: bool
-    trust_radius: float
-    """The largest L2 distance that adapted weights may have from the initial ones."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +60,10 @@ class AdaptResult:
     """(profiles,): the same with the weights that came out."""
 
 
+Estimate = tuple[NDArray[np.float32], NDArray[np.float32] | None]
+"""Predictions, and their standard deviations in the target's units; None: they are not known."""
+
+
 class Brain:
     """A loaded brain. Its runs may be made from several threads at once.
 
@@ -77,6 +74,7 @@ class Brain:
         model: the model's name and sizes, as trained.
         window: how many of an agent's last observations one prediction takes; 1 for the newest alone.
         inner_loop: how it adapts.
+        uncertainty: what its deviations mean; None: it gives none.
         init_params: the meta-learned weights, read-only arrays of shape `(*shape,)`.
         scores: what evaluation found, as stored by `pytrain`.
         training: what it was trained on, as stored by `pytrain`.
@@ -86,7 +84,7 @@ class Brain:
     def __init__(self, data: bytes, source: str, threads: int) -> None:
         self.source = source
         self.sha256 = hashlib.sha256(data).hexdigest()
-        archive = _Archive(data, f"brain '{source}'")
+        archive = Archive(data, f"brain '{source}'")
         manifest = archive.manifest
         try:
             self.spec = Spec.from_dict(manifest.get("spec"), archive.name)
@@ -95,7 +93,10 @@ class Brain:
         self.algorithm = archive.entry("algorithm", str)
         self.model: dict[str, Any] = archive.entry("model", dict)
         self.window = _window(archive)
-        self.inner_loop = _inner_loop(archive)
+        self.inner_loop = inner_loop_of(archive.entry("inner_loop", dict), archive.name)
+        self.uncertainty = uncertainty_of(
+            archive.manifest.get("uncertainty"), self.spec.target.kind, archive.name
+        )
         self.scores: dict[str, Any] = archive.entry("scores", dict)
         self.training: dict[str, Any] = archive.entry("training", dict)
         self.init_params = _init_params(archive)
@@ -103,10 +104,12 @@ class Brain:
         inputs, columns, outputs = self.input_size, self.spec.target_columns, self.spec.target.size
         shapes = {name: array.shape for name, array in self.init_params.items()}
         stacked = {name: (FREE, *shape) for name, shape in shapes.items()}
+        made = ("predictions",) if self.uncertainty is None else ("predictions", "deviations")
+        forgets = {"forgetting": ()} if self.inner_loop.consolidation == STATISTICS else {}
         signatures = (
-            Signature({"observations": (FREE, inputs), **shapes}, {"predictions": (FREE, outputs)}),
+            Signature({"observations": (FREE, inputs), **shapes}, dict.fromkeys(made, (FREE, outputs))),
             Signature(
-                {"observations": (FREE, FREE, inputs), **stacked}, {"predictions": (FREE, FREE, outputs)}
+                {"observations": (FREE, FREE, inputs), **stacked}, dict.fromkeys(made, (FREE, FREE, outputs))
             ),
             Signature(
                 {
@@ -116,6 +119,7 @@ class Brain:
                     "support_weights": (FREE, FREE),
                     "inner_lr": (),
                     "num_inner_steps": (),
+                    **forgets,
                 },
                 {
                     **{f"adapted.{name}": shape for name, shape in stacked.items()},
@@ -128,6 +132,11 @@ class Brain:
             Graph(archive.parts[part], f"{archive.name}: {part}", signature, threads)
             for part, signature in zip(GRAPH_PARTS, signatures, strict=True)
         )
+        self._frozen = None
+        if FROZEN_PART in archive.parts:
+            signature = Signature({"observations": (FREE, inputs)}, {"predictions": (FREE, outputs)})
+            name = f"{archive.name}: {FROZEN_PART}"
+            self._frozen = Graph(archive.parts[FROZEN_PART], name, signature, threads)
 
     @classmethod
     def load(cls, data: bytes, source: str, threads: int = 1) -> Self:
@@ -179,8 +188,17 @@ class Brain:
         Returns:
             `(agents, outputs)`: the target in its own units (vector) or logits (category).
         """
+        return self.estimate(observations, params)[0]
+
+    def estimate(self, observations: NDArray[np.float32], params: Params | None = None) -> Estimate:
+        """Predicts as `predict`, and says how sure it is.
+
+        Returns:
+            The predictions; and their standard deviations of the same shape and units, or None where the
+            brain gives none.
+        """
         feed = {"observations": observations} if params is None else {"observations": observations, **params}
-        return self._policy.run(feed)[0]
+        return _estimate(self._policy.run(feed))
 
     def predict_batched(self, observations: NDArray[np.float32], params: Params) -> NDArray[np.float32]:
         """Predicts with weights of its own for each profile.
@@ -192,7 +210,28 @@ class Brain:
         Returns:
             `(profiles, agents, outputs)`
         """
-        return self._policy_batched.run({"observations": observations, **params})[0]
+        return self.estimate_batched(observations, params)[0]
+
+    def estimate_batched(self, observations: NDArray[np.float32], params: Params) -> Estimate:
+        """Predicts as `predict_batched`, and says how sure it is: as `estimate`, with a leading axis."""
+        return _estimate(self._policy_batched.run({"observations": observations, **params}))
+
+    def predict_frozen(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Predicts with the model that never adapts: the brain's `frozen` part, or else its own weights.
+
+        Args:
+            observations: `(agents, input_size)`
+
+        Returns:
+            `(agents, outputs)`
+        """
+        return self.estimate_frozen(observations)[0]
+
+    def estimate_frozen(self, observations: NDArray[np.float32]) -> Estimate:
+        """Predicts as `predict_frozen`. A frozen part gives no deviations."""
+        if self._frozen is None:
+            return self.estimate(observations)
+        return _estimate(self._frozen.run({"observations": observations}))
 
     def adapt(
         self,
@@ -200,6 +239,7 @@ class Brain:
         support: SupportSet,
         inner_lr: float | None = None,
         num_inner_steps: int | None = None,
+        forgetting: float | None = None,
     ) -> AdaptResult:
         """Runs the inner loop on the support set, for all profiles at once.
 
@@ -210,6 +250,10 @@ class Brain:
             inner_lr: None means the brain's own.
             num_inner_steps: None means the brain's own; 0 gives the loss only, and the weights as they were,
                 also where they do not come from gradient steps.
+            forgetting: None means the brain's own; only brains that keep statistics have one.
+
+        Raises:
+            PosteriorError: a brain that keeps statistics was given examples that have no posterior.
         """
         if support.weights.shape[1] == 0:
             # Not left to the graphs: whether one takes an axis without rows, and what a mean over it gives,
@@ -218,6 +262,10 @@ class Brain:
             return AdaptResult(dict(params), nothing, nothing)
         settings = self.inner_loop
         steps = settings.num_inner_steps if num_inner_steps is None else num_inner_steps
+        forgets = {}
+        if settings.consolidation == STATISTICS:
+            share = settings.forgetting if forgetting is None else forgetting
+            forgets = {"forgetting": np.asarray(share, np.float32)}
         outputs = self._adapt.run(
             {
                 **params,
@@ -226,10 +274,15 @@ class Brain:
                 "support_weights": support.weights,
                 "inner_lr": np.asarray(settings.inner_lr if inner_lr is None else inner_lr, np.float32),
                 "num_inner_steps": np.asarray(steps, np.int64),
+                **forgets,
             }
         )
-        *adapted, loss_before, loss_after = outputs
-        return AdaptResult(dict(zip(self.init_params, adapted, strict=True)), loss_before, loss_after)
+        *values, loss_before, loss_after = outputs
+        adapted = dict(zip(self.init_params, values, strict=True))
+        if settings.consolidation == STATISTICS and steps > 0:
+            adapted = with_posterior(adapted)
+            loss_after = self.adapt(adapted, support, num_inner_steps=0).loss_before
+        return AdaptResult(adapted, loss_before, loss_after)
 
 
 def write_brain(
@@ -240,7 +293,8 @@ def write_brain(
     Args:
         path: where to; an older file is replaced.
         manifest: the entries of `manifest.json`; `format`, `version` and `parts` are filled in here.
-        parts: the content of `policy.onnx`, `policy_batched.onnx`, `adapt.onnx` and `init_params.bin`.
+        parts: the content of `policy.onnx`, `policy_batched.onnx`, `adapt.onnx` and `init_params.bin`,
+            and of `frozen.onnx` if there is one.
 
     Raises:
         BrainError: the parts do not fit the manifest, or the file cannot be written.
@@ -269,67 +323,11 @@ def write_brain(
     return brain
 
 
-class _Archive:
-    """The zip, opened and checked: format, version, and the hash of every part."""
-
-    def __init__(self, data: bytes, name: str) -> None:
-        self.name = name
-        try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                files = {info.filename: self._read(archive, info) for info in archive.infolist()}
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
-            raise BrainError(f"{name} is damaged or is no brain ({error}): copy or train it again") from error
-        if "manifest.json" not in files:
-            raise BrainError(f"{name} is a zip without a manifest.json: it is no brain")
-        try:
-            self.manifest = json.loads(files["manifest.json"])
-        except ValueError as error:
-            raise BrainError(
-                f"{name} has a damaged manifest.json ({error}): copy or train it again"
-            ) from error
-        if not isinstance(self.manifest, dict):
-            raise BrainError(f"{name} has a manifest.json that is no table: it is no brain")
-        found = (self.manifest.get("format"), self.manifest.get("version"))
-        if found != (FORMAT, VERSION):
-            raise BrainError(
-                f"{name} has format {found[0]!r} version {found[1]!r}, "
-                f"this addon reads {FORMAT!r} version {VERSION}: "
-                "train it again, or use the addon it was made for"
-            )
-        self.parts = {part: self._checked(files, part) for part in (*GRAPH_PARTS, PARAMS_PART)}
-
-    def entry(self, key: str, kind: type) -> Any:
-        """One entry of the manifest, of the given type."""
-        value = self.manifest.get(key)
-        if not isinstance(value, kind):
-            raise BrainError(
-                f"{self.name}: its manifest has {value!r} as {key}, a {kind.__name__} is needed: "
-                "train it again"
-            )
-        return value
-
-    def _read(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-        if info.compress_type != zipfile.ZIP_STORED:
-            raise BrainError(
-                f"{self.name} has a compressed part '{info.filename}': store it without compression"
-            )
-        return archive.read(info)
-
-    def _checked(self, files: Mapping[str, bytes], part: str) -> bytes:
-        if part not in files:
-            raise BrainError(f"{self.name} has no part '{part}': copy or train it again")
-        declared = self.entry("parts", dict).get(part)
-        expected = declared.get("sha256") if isinstance(declared, dict) else None
-        found = hashlib.sha256(files[part]).hexdigest()
-        if found != expected:
-            raise BrainError(
-                f"{self.name} is damaged: '{part}' has SHA-256 {found}, its manifest says {expected}: "
-                "copy or train it again"
-            )
-        return files[part]
+def _estimate(outputs: list[NDArray[np.float32]]) -> Estimate:
+    return outputs[0], outputs[1] if len(outputs) > 1 else None
 
 
-def _window(archive: _Archive) -> int:
+def _window(archive: Archive) -> int:
     window = archive.manifest.get("window", 1)  # brains of before windows have none
     if isinstance(window, bool) or not isinstance(window, int) or window < 1:
         raise BrainError(
@@ -339,24 +337,7 @@ def _window(archive: _Archive) -> int:
     return window
 
 
-def _inner_loop(archive: _Archive) -> InnerLoop:
-    stored = archive.entry("inner_loop", dict)
-    limits = {"inner_lr": 0.0, "num_inner_steps": 0, "support_size": 0, "trust_radius": 0.0}
-    for key, least in limits.items():
-        value = stored.get(key)
-        allowed = (int, float) if isinstance(least, float) else int
-        if isinstance(value, bool) or not isinstance(value, allowed) or not least <= value < math.inf:
-            raise BrainError(f"{archive.name}: inner_loop has {key} = {value!r}, it must be {least} or more")
-    return InnerLoop(
-        inner_lr=float(stored["inner_lr"]),
-        num_inner_steps=stored["num_inner_steps"],
-        support_size=stored["support_size"],
-        first_order=bool(stored.get("first_order")),
-        trust_radius=float(stored["trust_radius"]),
-    )
-
-
-def _init_params(archive: _Archive) -> Params:
+def _init_params(archive: Archive) -> Params:
     shapes: dict[str, tuple[int, ...]] = {}
     for parameter in archive.entry("parameters", list):
         try:

@@ -1,0 +1,28 @@
+"""Every architecture by its name: a network from what `describe` said of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytrain.models.bayesian import Bayesian
+from pytrain.models.networks import GRU, MLP, Network
+
+
+def network_from(description: dict[str, Any]) -> Network:
+    """The network that `describe` describes."""
+    entries = dict(description)
+    if entries.pop("name") == "bayesian":
+        return Bayesian(**entries | {"body": _body_from(entries["body"])})
+    return _body_from(description)
+
+
+def _body_from(description: dict[str, Any]) -> MLP | GRU:
+    entries = dict(description)
+    if entries.pop("name") == "gru":
+        return GRU(**entries | {"top": _mlp_from(entries["top"])})
+    return _mlp_from(description)
+
+
+def _mlp_from(description: dict[str, Any]) -> MLP:
+    entries = {name: value for name, value in description.items() if name != "name"}
+    return MLP(**entries | {"hidden_sizes": tuple(entries["hidden_sizes"])})
