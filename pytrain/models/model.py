@@ -28,16 +28,19 @@ SMALL_ERROR = 0.3  # standard deviations; below it an error's square counts, abo
 class Normalisation:
     """Constants taken from the meta-train players; part of every exported graph."""
 
-    observation_mean: Tensor  # (window * obs_dim,)
-    observation_scale: Tensor  # (window * obs_dim,)
+    observation_mean: Tensor  # (input_size,)
+    observation_scale: Tensor  # (input_size,)
     target_mean: Tensor  # (target_columns,); 0 and 1 for a category
     target_scale: Tensor
 
     @classmethod
     def of(cls, players: Players) -> Normalisation:
-        """Mean and standard deviation, for windows as long as the players'; constants keep their size."""
-        of_one = players.mean_and_scale("observations")
-        observation_mean, observation_scale = (each.repeat(players.window) for each in of_one)
+        """Mean and standard deviation, for windows like the players'; constants and marks keep their size."""
+        window = players.window
+        mean, scale = players.mean_and_scale("observations")
+        if window.is_sparse:
+            mean, scale = torch.cat([mean, torch.zeros(1)]), torch.cat([scale, torch.ones(1)])
+        observation_mean, observation_scale = mean.repeat(window.size), scale.repeat(window.size)
         if players.spec.target.kind == "vector":
             return cls(observation_mean, observation_scale, *players.mean_and_scale("targets"))
         return cls(observation_mean, observation_scale, torch.zeros(1), torch.ones(1))

@@ -32,6 +32,7 @@ from adaptive_agents.errors import BrainError, SpecError
 from adaptive_agents.formats.atomic import write_atomically
 from adaptive_agents.model.graph import FREE, Graph, Signature
 from adaptive_agents.model.support import SupportSet
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Spec
 
 FORMAT = "adaptive_agents.brain"
@@ -50,7 +51,7 @@ class InnerLoop:
     inner_lr: float
     num_inner_steps: int
     support_size: int
-    """How many of the newest examples adaptation learns from."""
+    """How many of the newest moments adaptation learns from, each by one example."""
     first_order: bool
     trust_radius: float
     """The largest L2 distance that adapted weights may have from the initial ones."""
@@ -75,7 +76,7 @@ class Brain:
         spec: what it observes and predicts.
         algorithm: the learner that trained it, such as "maml".
         model: the model's name and sizes, as trained.
-        window: how many of an agent's last observations one prediction takes; 1 for the newest alone.
+        window: which of an agent's observations one prediction takes.
         inner_loop: how it adapts.
         init_params: the meta-learned weights, read-only arrays of shape `(*shape,)`.
         scores: what evaluation found, as stored by `pytrain`.
@@ -166,8 +167,8 @@ class Brain:
 
     @property
     def input_size(self) -> int:
-        """The width of a row to predict from: `window * spec.observation_size`, oldest observation first."""
-        return self.window * self.spec.observation_size
+        """The width of a row to predict from: the slots of a window, oldest first."""
+        return self.window.input_size(self.spec.observation_size)
 
     def predict(self, observations: NDArray[np.float32], params: Params | None = None) -> NDArray[np.float32]:
         """Predicts with one set of weights for all rows.
@@ -329,14 +330,11 @@ class _Archive:
         return files[part]
 
 
-def _window(archive: _Archive) -> int:
-    window = archive.manifest.get("window", 1)  # brains of before windows have none
-    if isinstance(window, bool) or not isinstance(window, int) or window < 1:
-        raise BrainError(
-            f"{archive.name}: its manifest has the window {window!r}, it must be a whole number, 1 or more: "
-            "train it again"
-        )
-    return window
+def _window(archive: _Archive) -> Window:
+    try:  # brains of before windows, or before sparse ones, lack these entries
+        return Window(archive.manifest.get("window", 1), archive.manifest.get("window_stride_ticks", 0))
+    except SpecError as error:
+        raise BrainError(f"{archive.name}: its manifest has {error}: train it again") from error
 
 
 def _inner_loop(archive: _Archive) -> InnerLoop:
