@@ -21,6 +21,7 @@ from adaptive_agents.godot.callbacks import report
 from adaptive_agents.godot.rows import FREED, NO_METHOD, AgentRows
 from adaptive_agents.model.brain import Brain
 from adaptive_agents.model.profile import BrainMemory
+from adaptive_agents.model.support import row_of_moment
 from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Spec
 from adaptive_agents.tick.complaints import complain_of_measurement, complain_of_observation
@@ -307,16 +308,18 @@ class Crowd:
         self._labels.observe(tick, slots, windows, measured[0][slots], predictions)
 
     def _remember(self, labels: MaturedLabels) -> None:
-        """Gives labelled observations to the players' memories and to the recorders."""
+        """Gives labelled observations of one tick to the players' memories and to the recorders.
+
+        Agents that share a memory see the same player at the same moment: of their rows one is kept for
+        learning, of each agent in turn. The recorders get them all.
+        """
         memories, profiles = self._plan(labels.slots)
         for index, memory in enumerate(memories):
             if memory is None:
                 continue
-            if len(memories) == 1:
-                memory.support.append(labels.windows, labels.targets)
-            else:
-                own = profiles == index
-                memory.support.append(labels.windows[own], labels.targets[own])
+            own = np.flatnonzero(profiles == index)
+            row = own[row_of_moment(memory.support.total, len(own))]
+            memory.support.append(labels.windows[row][None], labels.targets[row][None])
         for recorder, numbers in self._recorders:
             own_numbers = numbers[labels.slots]
             recorded = own_numbers >= 0
