@@ -87,7 +87,7 @@ LEAST: dict[str, float] = {
     **dict.fromkeys(("window", "recurrent_size", "hidden_sizes", "inner_batch_size", "query_size"), 1),
     **dict.fromkeys(("meta_batch_size", "validations", "threads"), 1),
     **dict.fromkeys(("num_inner_steps", "support_size", "meta_steps", "context_size"), 0),
-    **dict.fromkeys(("feature_size", "patience"), 0),
+    **dict.fromkeys(("feature_size", "patience", "window_stride"), 0),
     **dict.fromkeys(("inner_lr", "meta_lr", "meta_step_size", "weight_decay", "multi_step_loss"), 0.0),
     **dict.fromkeys(
         ("min_cut_sec", "max_cut_sec", "query_window_sec", "adapt_at_sec", "checkpoint_sec"), 0.0
@@ -120,7 +120,9 @@ class TrainSettings:
     model: Architecture = "mlp"
     """mlp: layers that see the whole window at once; gru: a recurrent layer that reads it in order."""
     window: int = 1
-    """How many of an agent's last observations the model sees."""
+    """How many of an agent's observations the model sees at once."""
+    window_stride: int = 0
+    """Ticks between them, to look far back with few; 0: the last ones."""
     recurrent_size: int = 32
     """gru: units of the recurrent layer; hidden_sizes are the layers on top of it."""
     hidden_sizes: tuple[int, ...] = (64, 64, 64)
@@ -135,15 +137,15 @@ class TrainSettings:
     num_inner_steps: Annotated[int | None, _own("num_inner_steps", "INT")] = None
     """Steps of the inner loop during meta-training."""
     support_size: Annotated[int | None, _own("support_size", "INT")] = None
-    """Examples in a support set during meta-training (the newest ones known by then); 0: no adaptation."""
+    """Moments in a support set during meta-training (the newest ones known by then); 0: no adaptation."""
     inner_batch_size: Annotated[int | None, _own("inner_batch_size", "INT")] = None
     """How many of them each inner step sees during meta-training; in play it sees all."""
     query_size: Annotated[int | None, _own("query_size", "INT")] = None
     """Examples in a query set during meta-training; for pooled, of each player in a batch."""
     min_cut_sec: float = 2.0
-    """The earliest second of play at which a task is cut into support and query."""
+    """How many seconds of play come before the cut into support and query, at least …"""
     max_cut_sec: float = 30.0
-    """The latest such second."""
+    """… and at most; they begin anywhere in a player's play."""
     query_window_sec: float = 20.0
     """How many seconds after the cut the query is drawn from."""
 
@@ -209,6 +211,10 @@ class TrainSettings:
                 if not least <= value < math.inf:
                     option = f"--{name.replace('_', '-')}"
                     raise PytrainError(f"{option} is {value:g}: it must be {least:g} or more")
+        if self.window_stride > 0 and self.window == 1:
+            raise PytrainError(
+                f"--window-stride is {self.window_stride}, but --window 1 sees nothing before: raise --window"
+            )
         if not 0 < self.validation_fraction < 1:
             raise PytrainError(
                 f"--validation-fraction is {self.validation_fraction:g}: it must lie between 0 and 1"

@@ -17,7 +17,11 @@ class TracedOnce:
         self._traces: dict[tuple[object, ...], dict[str, bytes]] = {}
 
     def __call__(self, model: Model, params: Params) -> dict[str, bytes]:
-        tensors = [*vars(model.normalisation).values(), *model.shared.values(), *(model.rates or {}).values()]
+        tensors = [
+            *model.normalisation.tensors().values(),
+            *model.shared.values(),
+            *(model.rates or {}).values(),
+        ]
         constants = (value.numpy().tobytes() for value in tensors)
         key = (model.network, model.target, model.optimiser, model.adapts, *constants)
         if key not in self._traces:

@@ -71,6 +71,8 @@ def players_of(
     starts[0] = 0
     back = torch.ones(len(ticks), dtype=torch.int32)
     back[first] = 0
+    since = ticks.diff(prepend=ticks[:1]).int()
+    since[first] = 0
     return Players(
         spec=spec,
         ids=tuple(f"player-{index}" for index in range(number, number + len(lengths))),
@@ -81,9 +83,11 @@ def players_of(
         history=History(
             observations=observations,
             back=back,
+            since=since,
             rows=torch.arange(len(ticks)),
             ticks=ticks + starts.repeat_interleave(torch.tensor(lengths)),
             targets=targets,
             weights=torch.ones(len(ticks)),
+            moments=torch.arange(len(ticks) + 1),
         ),
     )

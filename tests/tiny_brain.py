@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from adaptive_agents.model.brain import Brain, write_brain
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Field, Spec, Target
 
 OPSET = 18
@@ -40,21 +41,28 @@ def make_tiny_brain(
     seed: int = 0,
     *,
     window: int = 1,
+    stride_ticks: int = 0,
     inner_loop: Mapping[str, Any] | None = None,
 ) -> Brain:
     """Writes a linear brain for the spec to `path` and returns it loaded."""
-    manifest = make_manifest(spec, window=window, inner_loop=inner_loop)
-    return write_brain(path, manifest, make_parts(spec, seed, window))
+    manifest = make_manifest(spec, window=window, stride_ticks=stride_ticks, inner_loop=inner_loop)
+    return write_brain(path, manifest, make_parts(spec, seed, window, stride_ticks))
 
 
 def make_manifest(
-    spec: Spec = VECTOR_SPEC, *, window: int = 1, inner_loop: Mapping[str, Any] | None = None
+    spec: Spec = VECTOR_SPEC,
+    *,
+    window: int = 1,
+    stride_ticks: int = 0,
+    inner_loop: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A manifest for `write_brain`; `inner_loop` overrides single settings."""
-    shapes = {"weight": [window * spec.observation_size, spec.target.size], "bias": [spec.target.size]}
+    width = Window(window, stride_ticks).input_size(spec.observation_size)
+    shapes = {"weight": [width, spec.target.size], "bias": [spec.target.size]}
     return {
-        # Brains of before windows have no such entry.
+        # Brains of before windows, or before sparse ones, have no such entries.
         **({"window": window} if window > 1 else {}),
+        **({"window_stride_ticks": stride_ticks} if stride_ticks > 0 else {}),
         "spec": spec.to_dict(),
         "algorithm": "reptile",
         "model": {"name": "linear", "hidden_sizes": []},
@@ -72,23 +80,27 @@ def make_manifest(
     }
 
 
-def make_parts(spec: Spec = VECTOR_SPEC, seed: int = 0, window: int = 1) -> dict[str, bytes]:
+def make_parts(
+    spec: Spec = VECTOR_SPEC, seed: int = 0, window: int = 1, stride_ticks: int = 0
+) -> dict[str, bytes]:
     """The parts for `write_brain`, with small random weights."""
-    params = make_params(spec, seed, window)
+    params = make_params(spec, seed, window, stride_ticks)
     return {
-        "policy.onnx": _policy(spec, params, window, batched=False),
-        "policy_batched.onnx": _policy(spec, params, window, batched=True),
-        "adapt.onnx": _adapt(spec, window),
+        "policy.onnx": _policy(spec, params, batched=False),
+        "policy_batched.onnx": _policy(spec, params, batched=True),
+        "adapt.onnx": _adapt(spec, len(params["weight"])),
         "init_params.bin": b"".join(params[name].astype("<f4").tobytes() for name in PARAMETERS),
     }
 
 
-def make_params(spec: Spec = VECTOR_SPEC, seed: int = 0, window: int = 1) -> dict[str, NDArray[np.float32]]:
-    """Initial weights: weight (window * obs_dim, outputs), bias (outputs,)."""
+def make_params(
+    spec: Spec = VECTOR_SPEC, seed: int = 0, window: int = 1, stride_ticks: int = 0
+) -> dict[str, NDArray[np.float32]]:
+    """Initial weights: weight (input_size, outputs), bias (outputs,)."""
     random = np.random.default_rng(seed)
-    outputs = spec.target.size
+    width, outputs = Window(window, stride_ticks).input_size(spec.observation_size), spec.target.size
     return {
-        "weight": random.normal(0, 0.1, (window * spec.observation_size, outputs)).astype(np.float32),
+        "weight": random.normal(0, 0.1, (width, outputs)).astype(np.float32),
         "bias": random.normal(0, 0.1, outputs).astype(np.float32),
     }
 
@@ -143,8 +155,8 @@ def _parameter_inputs(spec: Spec, inputs: int) -> list[onnx.ValueInfoProto]:
     ]
 
 
-def _policy(spec: Spec, params: Mapping[str, NDArray[np.float32]], window: int, *, batched: bool) -> bytes:
-    node, width, outputs = Nodes(), window * spec.observation_size, spec.target.size
+def _policy(spec: Spec, params: Mapping[str, NDArray[np.float32]], *, batched: bool) -> bytes:
+    node, width, outputs = Nodes(), len(params["weight"]), spec.target.size
     if batched:
         node.predict("observations", "weight", "bias", name="predictions")
         inputs = [value("observations", ("profiles", "agents", width)), *_parameter_inputs(spec, width)]
@@ -219,8 +231,8 @@ def _sgd_step(spec: Spec, width: int) -> onnx.GraphProto:
     )
 
 
-def _adapt(spec: Spec, window: int) -> bytes:
-    node, width, outputs = Nodes(), window * spec.observation_size, spec.target.size
+def _adapt(spec: Spec, width: int) -> bytes:
+    node, outputs = Nodes(), spec.target.size
     loss_and_error(node, spec, node.predict("support_observations", "weight", "bias"), "loss_before")
     loop = helper.make_node(
         "Loop",

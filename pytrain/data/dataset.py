@@ -22,12 +22,14 @@ from torch import Tensor
 from adaptive_agents.errors import SessionError, SpecError
 from adaptive_agents.examples import COLUMNS
 from adaptive_agents.formats.session import SessionHeader, SessionReader
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Spec
 from pytrain.console import warn
 from pytrain.data.history import History, HistoryWriter
 from pytrain.errors import PytrainError
 from pytrain.progress import Progress, ProgressCallback, silent
 
+ONE_OBSERVATION = Window()
 NUMBERS_AT_ONCE = 1 << 16  # of which mean and scale are taken: float64 that fit a processor's cache
 
 
@@ -36,7 +38,8 @@ class Players:
     """Some of the players of a history, each with the examples of a stretch of it.
 
     A tick of play counts from the player's first observation on; a later session goes on where the one before
-    ended. Observations without a label (weight 0) are no examples, but they are part of windows.
+    ended. A moment is a tick with examples: one, or one of each agent that observed the player then.
+    Observations without a label (weight 0) are no examples, but they are part of windows.
     """
 
     spec: Spec
@@ -46,7 +49,7 @@ class Players:
     end: Tensor  # (players,) int64
     starts: Tensor  # (players,) int64: the history's tick at which the player's play starts
     history: History  # also of players who are not here
-    window: int = 1  # how many of an agent's last observations make one row
+    window: Window = ONE_OBSERVATION  # which of an agent's observations make one row
 
     def __post_init__(self) -> None:
         history = self.history
@@ -64,6 +67,7 @@ class Players:
             ("targets", (examples, self.spec.target_columns)),
             ("weights", (examples,)),
             ("ticks", (examples,)),
+            ("since", (len(history.back),)),
         ):
             found = tuple(getattr(history, name).shape)
             if found != shape:
@@ -87,6 +91,10 @@ class Players:
         found = torch.searchsorted(self.history.ticks, self.starts[players] + ticks.clamp(min=0))
         return torch.minimum(found, self.end[players])
 
+    def first_moment_at(self, players: Tensor, ticks: Tensor) -> Tensor:
+        """Index of the first moment of `players (n,)` at `ticks (…, n)` or later, or the end of theirs."""
+        return torch.searchsorted(self.history.moments, self.first_at(players, ticks))
+
     def select(self, indices: Sequence[int]) -> Players:
         """The players at `indices`, in that order; they share their history with the others."""
         return replace(
@@ -97,8 +105,8 @@ class Players:
             starts=self.starts[indices],
         )
 
-    def with_window(self, window: int) -> Players:
-        """The same players, seen through windows of an agent's last `window` observations."""
+    def with_window(self, window: Window) -> Players:
+        """The same players, seen through such windows."""
         return replace(self, window=window)
 
     def mean_and_scale(self, column: Literal["observations", "targets"]) -> tuple[Tensor, Tensor]:

@@ -20,11 +20,14 @@ from torch import Tensor
 
 from adaptive_agents.errors import SessionError
 from adaptive_agents.formats.session import Examples, SessionReader
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Spec
 from pytrain.data.columns import ColumnFiles, ResidentPages
 
 BLOCK_BYTES = 16 << 20  # of rows that are sorted and written at once
 FURTHEST_BACK = 1 << 20  # rows; an agent that did not observe for longer has forgotten what was before
+STEPS_BACK = 4  # from one observation to the one before, until it is asked whether all are far enough
+LONGEST_AGO = (1 << 31) - 1  # ticks; nothing looks back so far
 
 
 @dataclass(frozen=True)
@@ -33,27 +36,55 @@ class History:
 
     observations: Tensor  # (rows, obs_dim) float32
     back: Tensor  # (rows,) int32: so many rows before, the same agent observed last in this episode; 0: never
+    since: Tensor  # (rows,) int32: how many ticks before that was
     rows: Tensor  # (examples,) int64: the row that was observed
     ticks: Tensor  # (examples,) int64, ascending over all players
     targets: Tensor  # (examples, target_columns) float32
     weights: Tensor  # (examples,) float32, above 0
+    moments: Tensor  # (moments + 1,) int64: the first example of each tick that has any, and their number
     pages: ResidentPages = field(default_factory=ResidentPages)
 
-    def observed(self, examples: Tensor, window: int) -> Tensor:
-        """What was observed at `examples (n,)` and before, oldest first `(n, window * obs_dim)`.
+    def observed(self, examples: Tensor, window: Window) -> Tensor:
+        """What was observed at `examples (n,)` and before, oldest first `(n, input_size)`.
 
-        A window holds the last observations of one agent in one episode. Where it has fewer, the first stands
-        in for those that are missing.
+        A window looks at one agent in one episode; `Window` tells what is in it.
         """
         rows = self.pages.take(self.rows, examples)
+        obs_dim = self.observations.shape[1]
+        if window.is_sparse:
+            seen, is_there = self._ticks_apart(rows, window)
+            slots = self.pages.take(self.observations, seen.flatten()).view(*seen.shape, obs_dim)
+            return torch.cat([slots, is_there[..., None].to(slots.dtype)], dim=-1).flatten(1)
         newest_first = [rows]
-        for _ in range(window - 1):
+        for _ in range(window.size - 1):
             rows = rows - self.pages.take(self.back, rows)
             newest_first.append(rows)
         windows = torch.stack(newest_first[::-1], dim=1)
         return self.pages.take(self.observations, windows.flatten()).view(
-            len(examples), window * self.observations.shape[1]
+            len(examples), window.input_size(obs_dim)
         )
+
+    def _ticks_apart(self, rows: Tensor, window: Window) -> tuple[Tensor, Tensor]:
+        """For `rows (n,)` what each slot of a sparse window shows, and whether it is there `(n, size)`.
+
+        The way back from observation to observation is gone once for all rows and slots.
+        """
+        age = torch.zeros_like(rows)
+        way, ages = [rows], [age]
+        is_on_the_way = torch.ones(1).bool()
+        while is_on_the_way.any():
+            for _ in range(STEPS_BACK):
+                back = self.pages.take(self.back, rows)
+                age = age + self.pages.take(self.since, rows)
+                rows = rows - back
+                way.append(rows)
+                ages.append(age)
+            is_on_the_way = (back > 0) & (age < window.reach_ticks)
+        wanted = torch.arange(window.size - 1, -1, -1) * window.stride_ticks
+        # Where the episode began later, the oldest stands in; of two of one tick the later.
+        found = torch.minimum(wanted, age[:, None])
+        steps = torch.searchsorted(torch.stack(ages, dim=1), found)
+        return torch.stack(way, dim=1).gather(1, steps), age[:, None] >= wanted
 
     def in_a_row(self, column: Literal["observations", "targets"], first: int, end: int) -> Tensor:
         """The examples in [first, end), read from the disk in one go `(end - first, columns)`."""
@@ -78,10 +109,12 @@ class HistoryWriter:
         columns: dict[str, tuple[type[np.generic], int | None]] = {
             "observations": (np.float32, spec.observation_size),
             "back": (np.int32, None),
+            "since": (np.int32, None),
             "rows": (np.int64, None),
             "ticks": (np.int64, None),
             "targets": (np.float32, spec.target_columns),
             "weights": (np.float32, None),
+            "moments": (np.int64, None),
         }
         row_bytes = sum(np.dtype(dtype).itemsize * (width or 1) for dtype, width in columns.values())
         self._files = ColumnFiles(columns, most_rows * row_bytes)
@@ -127,6 +160,7 @@ class HistoryWriter:
 
     def history(self) -> History:
         """All that was added; there has to be something. The writer is done then."""
+        self._files.append("moments", np.array([self.examples]))
         columns, pages = self._files.mapped()
         return History(**columns, pages=pages)
 
@@ -135,6 +169,7 @@ class HistoryWriter:
         links = _Links()
         first = None
         newest = self.next_tick
+        newest_moment = -1
         for block in _in_order(session.iter_chunks(), held_back):
             first = int(block.ticks[0]) if first is None else first
             ticks = block.ticks - first + self.next_tick
@@ -144,38 +179,48 @@ class HistoryWriter:
             row = self._files.rows("back")
             labelled = np.flatnonzero(block.weights > 0)
             self._files.append("observations", block.observations)
-            self._files.append("back", links.back(block.agents, block.episodes))
+            back, since = links.before(block.agents, block.episodes, ticks)
+            self._files.append("back", back)
+            self._files.append("since", since)
+            is_moment = np.diff(ticks[labelled], prepend=newest_moment) > 0
+            self._files.append("moments", self.examples + np.flatnonzero(is_moment))
             self._files.append("rows", row + labelled)
             self._files.append("ticks", ticks[labelled])
             self._files.append("targets", block.targets[labelled])
             self._files.append("weights", block.weights[labelled])
+            newest_moment = int(ticks[labelled[-1]]) if len(labelled) else newest_moment
             tell_rows(row + len(block))
         self.next_tick = newest + self._spec.horizon_ticks + 1
         return True
 
 
 class _Links:
-    """Finds, for the rows of one session, where the same agent observed last in the same episode."""
+    """Finds, for the rows of one session, where and when the same agent observed last in the same episode."""
 
     def __init__(self) -> None:
         self._rows = 0
         self._agents = np.zeros(0, np.int64)  # each agent in each episode once, sorted
         self._newest = np.zeros(0, np.int64)  # the row of its newest observation
+        self._ticks = np.zeros(0, np.int64)  # and its tick
 
-    def back(self, agents: NDArray[np.int32], episodes: NDArray[np.int32]) -> NDArray[np.int32]:
-        """How many rows before each row that is `(rows,)`; 0 where it is the first."""
+    def before(
+        self, agents: NDArray[np.int32], episodes: NDArray[np.int32], ticks: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """How many rows and ticks before each row that is, both `(rows,)`; 0 where it is the first."""
         known = len(self._agents)
         agent = np.concatenate([self._agents, (episodes.astype(np.int64) << 32) + agents.astype(np.uint32)])
         row = np.concatenate([self._newest, self._rows + np.arange(len(agents))])
+        tick = np.concatenate([self._ticks, ticks])
         self._rows += len(agents)
         order = np.argsort(agent, kind="stable")
-        agent, row = agent[order], row[order]
+        agent, row, tick = agent[order], row[order], tick[order]
         same = agent[1:] == agent[:-1]
-        back = np.zeros(len(order), np.int32)
+        back, since = np.zeros(len(order), np.int32), np.zeros(len(order), np.int32)
         back[order[1:]] = np.where(same, np.diff(row), 0)
+        since[order[1:]] = np.where(same, np.diff(tick).clip(max=LONGEST_AGO), 0)
         newest = np.append(~same, True) & (row >= self._rows - FURTHEST_BACK)
-        self._agents, self._newest = agent[newest], row[newest]
-        return back[known:]
+        self._agents, self._newest, self._ticks = agent[newest], row[newest], tick[newest]
+        return back[known:], since[known:]
 
 
 def _in_order(chunks: Iterable[Examples], held_back: int) -> Iterator[Examples]:

@@ -1,9 +1,10 @@
 """Players -> tasks: support sets (earlier) and query sets (strictly later) cut out of what a player did.
 
-Second station offline. A task is one player, cut at one moment of play. The support set holds the newest
-examples whose label was known at the cut; the query set only what was observed after it, so a horizon lies
-between them and no support label looks into the query. Sampling draws whole meta-batches as a few tensor
-operations.
+Second station offline. A task is one player, who is met at some second of their play and cut at a later one.
+The support set holds what was observed since then and whose label was known at the cut; the query set only
+what was observed after it, so a horizon lies between them and no support label looks into the query. Support
+is counted in moments, as in play: of the agents that saw the player at the same tick, one example. Sampling
+draws whole meta-batches as a few tensor operations.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from adaptive_agents.model.support import row_of_moment
 from pytrain.data.dataset import Players
 from pytrain.errors import PytrainError
 
@@ -21,7 +23,7 @@ from pytrain.errors import PytrainError
 class Batch:
     """Examples of several tasks side by side; rows of weight 0 are padding."""
 
-    observations: Tensor  # (tasks, examples, window * obs_dim)
+    observations: Tensor  # (tasks, examples, input_size)
     targets: Tensor  # (tasks, examples, target columns)
     weights: Tensor  # (tasks, examples)
 
@@ -43,21 +45,29 @@ _Drawn = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Cuts:
-    """Where training cuts a player's play into support and query, in seconds of play."""
+    """How training cuts a player's play into support and query.
 
-    earliest_sec: float = 2.0
-    latest_sec: float = 30.0
-    query_window_sec: float = 20.0
+    A task may start at any second of it, so that nobody is known as a beginner only, and through the end of a
+    session, as a player's profile outlives it.
+    """
+
+    earliest_sec: float = 2.0  # seconds from the start of a task to its cut, at least
+    latest_sec: float = 30.0  # … and at most
+    query_window_sec: float = 20.0  # how long after the cut the query is drawn from
 
 
 def newest_known(players: Players, who: Tensor, cut_ticks: Tensor, size: int) -> Batch:
-    """The newest `size` examples of players `who (tasks,)` whose label was known at `cut_ticks (tasks,)`.
+    """The newest `size` moments of players `who (tasks,)` whose labels were known at `cut_ticks (tasks,)`.
 
-    Known means that the horizon had passed: tick + horizon <= cut. Fewer examples are padded in front.
+    Known means that the horizon had passed: tick + horizon <= cut. Each moment is one example, of the agents
+    by turns, as play keeps them. Fewer moments are padded in front.
     """
-    end = players.first_at(who, cut_ticks - players.spec.horizon_ticks + 1)
-    examples = end[:, None] - size + torch.arange(size)
-    return _gather(players, (examples, examples >= players.first[who][:, None]))[0]
+    first = players.first_moment_at(who, torch.zeros_like(cut_ticks))
+    end = players.first_moment_at(who, cut_ticks - players.spec.horizon_ticks + 1)
+    moments, is_there = _newest(first, end, size)
+    example, examples = _of_moments(players, moments, is_there)
+    example = example + row_of_moment((moments - first[:, None]).clamp(min=0), examples)
+    return _gather(players, (example, is_there))[0]
 
 
 def observed_between(players: Players, who: Tensor, from_ticks: Tensor, to_ticks: Tensor) -> Batch:
@@ -87,29 +97,45 @@ class TaskSampler:
         rate = players.spec.tick_rate_hz
         ticks = [round(sec * rate) for sec in (cuts.earliest_sec, cuts.latest_sec, cuts.query_window_sec)]
         self._earliest, latest, self._window = ticks
-        self._latest = players.last_ticks.clamp(max=latest)
+        self._longest = players.last_ticks.clamp(max=latest)
         if latest < self._earliest:
             raise PytrainError(
                 f"--max-cut-sec {cuts.latest_sec:g} is before --min-cut-sec {cuts.earliest_sec:g}: raise it"
             )
 
     def tasks(
-        self, meta_batch_size: int, support_size: int, query_size: int, inner_steps: int, batch_size: int
+        self,
+        meta_batch_size: int,
+        support_size: int,
+        query_size: int,
+        inner_steps: int,
+        batch_size: int,
+        *,
+        from_nothing: bool = False,
     ) -> Tasks:
-        """A meta-batch: players drawn evenly, each cut at a random moment.
+        """A meta-batch: players drawn evenly, each met and cut at random.
 
-        Each of the inner steps sees `batch_size` of the `support_size` newest examples known at the cut.
-        Where `support_size` is 0 there is no inner step.
+        Each of the inner steps sees `batch_size` of the `support_size` newest moments known at the cut.
+        Where `support_size` is 0 there is no inner step. `from_nothing` lets a cut come at any time after the
+        start, also before anything is known: such supports have weight 0 throughout.
         """
-        who = self._draw_players(meta_batch_size)
-        cut = self._uniform(torch.full_like(who, self._earliest), self._latest[who] + 1)
-        moments = torch.stack([cut - self._players.spec.horizon_ticks + 1, cut, cut + self._window])
-        known, first, end = self._players.first_at(who, moments)
-        oldest = torch.maximum(known - support_size, self._players.first[who])
-        supports = self._draw(oldest, known, inner_steps if support_size > 0 else 0, batch_size)
-        asked, is_there = self._draw(first, end, 1, query_size)
-        steps, query = _gather(self._players, supports, (asked[0], is_there[0]))
+        oldest, known, asked = self._cut(meta_batch_size, support_size, query_size, from_nothing)
+        count = inner_steps if support_size > 0 else 0
+        supports = self._one_of_each(*self._some(oldest, known, count * batch_size))
+        steps, query = _gather(self._players, _in_batches(supports, count), asked)
         return Tasks(_each(steps), query)
+
+    def whole_tasks(
+        self, meta_batch_size: int, support_size: int, query_size: int, *, from_nothing: bool = False
+    ) -> Tasks:
+        """The same with a single support set: the newest moments, each once, oldest first, padded in front.
+
+        For learners that absorb all that is known at once.
+        """
+        oldest, known, asked = self._cut(meta_batch_size, support_size, query_size, from_nothing)
+        supports = self._one_of_each(*_newest(oldest, known, support_size))
+        support, query = _gather(self._players, supports, asked)
+        return Tasks((support,), query)
 
     def minibatches(self, meta_batch_size: int, count: int, size: int) -> Tasks:
         """A meta-batch without cuts: `count` batches of each player's examples, whenever they were observed.
@@ -117,8 +143,8 @@ class TaskSampler:
         What Reptile and pooled training learn from; they query with the last of the batches.
         """
         who = self._draw_players(meta_batch_size)
-        drawn = self._draw(self._players.first[who], self._players.end[who], count, size)
-        batches = _each(*_gather(self._players, drawn))
+        drawn = self._some(self._players.first[who], self._players.end[who], count * size)
+        batches = _each(*_gather(self._players, _in_batches(drawn, count)))
         return Tasks(batches, batches[-1])
 
     def state(self) -> Tensor:
@@ -129,11 +155,36 @@ class TaskSampler:
         """Go on with the sequence of tasks where `state` was taken."""
         self._random.set_state(state)
 
-    def _draw(self, first: Tensor, end: Tensor, count: int, size: int) -> _Drawn:
-        """`count` batches of `size` random examples in [first, end) of each task; not there if empty."""
-        examples = self._uniform(first[:, None].expand(-1, count * size), end[:, None])
-        batches = examples.view(len(first), count, size).transpose(0, 1)
-        return batches, (first < end)[:, None].expand_as(batches)
+    def _cut(
+        self, count: int, support_size: int, query_size: int, from_nothing: bool
+    ) -> tuple[Tensor, Tensor, _Drawn]:
+        """`count` tasks: the moments that are their support, from and up to which, and their queries.
+
+        A task starts where the whole query window is still ahead, if the player's play is long enough.
+        """
+        players = self._players
+        who = self._draw_players(count)
+        least = torch.full_like(who, 0 if from_nothing else self._earliest)
+        length = self._uniform(least, self._longest[who] + 1)
+        room = (players.last_ticks[who] - length - self._window).clamp(min=0)
+        start = self._uniform(torch.zeros_like(room), room + 1)
+        cut = start + length
+        first, known = players.first_moment_at(
+            who, torch.stack([start, cut - players.spec.horizon_ticks + 1])
+        )
+        oldest = torch.maximum(known - support_size, first)
+        after, end = players.first_at(who, torch.stack([cut, cut + self._window]))
+        return oldest, known, self._some(after, end, query_size)
+
+    def _one_of_each(self, moments: Tensor, is_there: Tensor) -> _Drawn:
+        """A random example of each of the moments that are there."""
+        first, count = _of_moments(self._players, moments, is_there)
+        return self._uniform(first, first + count), is_there
+
+    def _some(self, first: Tensor, end: Tensor, size: int) -> _Drawn:
+        """`size` random numbers in [first, end) for each task; not there if that is empty."""
+        numbers = self._uniform(first[:, None].expand(-1, size), end[:, None])
+        return numbers, (first < end)[:, None].expand_as(numbers)
 
     def _draw_players(self, count: int) -> Tensor:
         return torch.randint(len(self._players), (count,), generator=self._random)
@@ -142,6 +193,27 @@ class TaskSampler:
         """Random integers in [low, high), elementwise; `low` where that is empty."""
         fraction = torch.rand(low.shape, generator=self._random, dtype=torch.float64)
         return low + (fraction * (high - low)).long()
+
+
+def _newest(first: Tensor, end: Tensor, size: int) -> _Drawn:
+    """The last `size` of the numbers in [first, end) of each task; those that are too many are not there."""
+    numbers = end[:, None] - size + torch.arange(size)
+    return numbers, numbers >= first[:, None]
+
+
+def _in_batches(drawn: _Drawn, count: int) -> _Drawn:
+    """What is drawn for each task `(tasks, count * size)`, in batches `(count, tasks, size)`."""
+    size = drawn[0].shape[1] // max(1, count)
+    numbers, is_there = (each.reshape(len(each), count, size).transpose(0, 1) for each in drawn)
+    return numbers, is_there
+
+
+def _of_moments(players: Players, moments: Tensor, is_there: Tensor) -> tuple[Tensor, Tensor]:
+    """The first example of each moment, and how many it has; for those not there of any."""
+    history = players.history
+    named = torch.where(is_there, moments, 0).flatten()
+    first, end = history.pages.take(history.moments, torch.cat([named, named + 1])).view(2, *moments.shape)
+    return first, end - first
 
 
 def _gather(players: Players, *drawn: _Drawn) -> list[Batch]:

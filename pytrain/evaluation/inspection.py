@@ -113,7 +113,7 @@ def _show_brain(path: Path) -> RenderableType:
     facts = {
         "algorithm": brain.algorithm,
         "model": _listed(brain.model),
-        "sees": f"an agent's last {brain.window} observations" if brain.window > 1 else "one observation",
+        "sees": str(brain.window),
         "a player's own": f"{sum(array.size for array in brain.init_params.values()):,} parameters",
         "sha256": brain.sha256,
     }
@@ -121,7 +121,7 @@ def _show_brain(path: Path) -> RenderableType:
     adapts = {
         "inner_lr": f"{loop.inner_lr:g}",
         "steps": loop.num_inner_steps,
-        "support": f"the newest {loop.support_size} examples",
+        "support": f"the newest {loop.support_size} moments",
         "order": "first" if loop.first_order else "second",
         "trust radius": f"{loop.trust_radius:g}",
     }

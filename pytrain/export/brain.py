@@ -155,7 +155,7 @@ def _deviations(
 
 def _random_examples(model: Model, profiles: int, rows: int, random: np.random.Generator) -> SupportSet:
     """Examples with the spread of the training data; a few are padding."""
-    constants = {name: value.numpy() for name, value in vars(model.normalisation).items()}
+    constants = {name: value.numpy() for name, value in model.normalisation.tensors().items()}
     observations = random.standard_normal((profiles, rows, len(constants["observation_mean"])))
     if model.target.kind == "category":
         targets = random.integers(model.target.size, size=(profiles, rows, 1)).astype(np.float64)
@@ -163,7 +163,7 @@ def _random_examples(model: Model, profiles: int, rows: int, random: np.random.G
         targets = random.standard_normal((profiles, rows, model.target.size))
         targets = targets * constants["target_scale"] + constants["target_mean"]
     return SupportSet(
-        (observations * constants["observation_scale"] + constants["observation_mean"]).astype(np.float32),
+        model.normalisation.recorded(torch.from_numpy(observations)).numpy().astype(np.float32),
         targets.astype(np.float32),
         (random.random((profiles, rows)) > 0.1).astype(np.float32),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pytrain.data.tasks import Tasks
+from pytrain.data.tasks import Tasks, TaskSampler
 from pytrain.learners.gradient import differentiable, gradients_of
 from pytrain.learners.inner_loop import adapt, for_each_task, start
 from pytrain.learners.kind import Kind
@@ -17,6 +17,7 @@ from pytrain.models.bayesian import OWN
 from pytrain.models.meta_params import split
 from pytrain.models.model import Model
 from pytrain.models.networks import Network, Params
+from pytrain.settings import MetaTraining
 
 
 def own(network: Network) -> tuple[str, ...]:
@@ -39,4 +40,11 @@ def meta_gradient(
     return gradients_of(loss + surprise, meta_params), loss.detach()
 
 
-KIND = Kind("bayes", meta_gradient, own, optimisers=("posterior",), head="bayesian")
+def draw(sampler: TaskSampler, chosen: MetaTraining) -> Tasks:
+    """Players who have shown anything between nothing and all that a support set holds."""
+    return sampler.whole_tasks(
+        chosen.meta_batch_size, chosen.support_size, chosen.query_size, from_nothing=True
+    )
+
+
+KIND = Kind("bayes", meta_gradient, own, draw=draw, optimisers=("posterior",), head="bayesian")

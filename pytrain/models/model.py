@@ -15,33 +15,14 @@ import torch
 from torch import Tensor
 
 from adaptive_agents.spec import Target
-from pytrain.data.dataset import Players
 from pytrain.data.tasks import Batch
 from pytrain.errors import PytrainError
 from pytrain.models.architectures import network_from
 from pytrain.models.networks import Network, Params, Uncertain
+from pytrain.models.normalisation import Normalisation
 from pytrain.settings import InnerOptimiser, VectorLoss
 
 SMALL_ERROR = 0.3  # standard deviations; below it an error's square counts, above it its length
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """Constants taken from the meta-train players; part of every exported graph."""
-
-    observation_mean: Tensor  # (window * obs_dim,)
-    observation_scale: Tensor  # (window * obs_dim,)
-    target_mean: Tensor  # (target_columns,); 0 and 1 for a category
-    target_scale: Tensor
-
-    @classmethod
-    def of(cls, players: Players) -> Normalisation:
-        """Mean and standard deviation, for windows as long as the players'; constants keep their size."""
-        of_one = players.mean_and_scale("observations")
-        observation_mean, observation_scale = (each.repeat(players.window) for each in of_one)
-        if players.spec.target.kind == "vector":
-            return cls(observation_mean, observation_scale, *players.mean_and_scale("targets"))
-        return cls(observation_mean, observation_scale, torch.zeros(1), torch.ones(1))
 
 
 @dataclass(frozen=True)
@@ -74,14 +55,14 @@ class Model:
         """The same model with its tensors on a device."""
         return replace(
             self,
-            normalisation=Normalisation(*(value.to(device) for value in vars(self.normalisation).values())),
+            normalisation=self.normalisation.on(device),
             shared={name: value.to(device) for name, value in self.shared.items()},
             rates=None if self.rates is None else {k: v.to(device) for k, v in self.rates.items()},
         )
 
     def normalised(self, observations: Tensor) -> Tensor:
         """Observations as the network takes them."""
-        return (observations - self.normalisation.observation_mean) / self.normalisation.observation_scale
+        return self.normalisation.normalised(observations)
 
     def encoded(self, targets: Tensor) -> Tensor:
         """Targets as the loss takes them: normalised vectors, or one-hot rows for class indices."""
@@ -147,9 +128,14 @@ class Model:
 def save_model(path: Path, model: Model, params: Params) -> None:
     """Write model and parameters as .npz, for `load_model` in another process."""
     plain = {name: getattr(model, name) for name in ("loss", "optimiser", "adapts", "rates_per_step")}
-    description = {"network": model.network.describe(), "target": asdict(model.target), **plain}
+    description = {
+        "network": model.network.describe(),
+        "target": asdict(model.target),
+        "slot_size": model.normalisation.slot_size,
+        **plain,
+    }
     groups = {
-        "normalisation": vars(model.normalisation),
+        "normalisation": model.normalisation.tensors(),
         "params": params,
         "shared": model.shared,
         "rates": model.rates or {},
@@ -168,7 +154,9 @@ def load_model(path: Path) -> tuple[Model, Params]:
     model = Model(
         network=network_from(description.pop("network")),
         target=Target(**description.pop("target")),
-        normalisation=Normalisation(**_of_prefix(arrays, "normalisation.")),
+        normalisation=Normalisation(
+            **_of_prefix(arrays, "normalisation."), slot_size=description.pop("slot_size")
+        ),
         shared=_of_prefix(arrays, "shared."),
         rates=_of_prefix(arrays, "rates.") or None,
         **description | {"adapts": tuple(description["adapts"])},

@@ -162,8 +162,10 @@ class GRU:
     It starts anew at every window, so that a player's weights can change between two predictions.
     """
 
-    observation_size: int
+    slot_size: int
+    """Numbers that it reads at once: an observation and, in a sparse window, its mark."""
     window: int
+    """Slots that it reads."""
     recurrent_size: int
     top: MLP
     """What reads the last state; its `inputs` are `recurrent_size`."""
@@ -171,7 +173,7 @@ class GRU:
     @property
     def inputs(self) -> int:
         """Numbers in a window."""
-        return self.window * self.observation_size
+        return self.window * self.slot_size
 
     @property
     def head(self) -> tuple[str, ...]:
@@ -187,7 +189,7 @@ class GRU:
         biases."""
         params: Params = {}
         gates = 3 * self.recurrent_size
-        for name, inputs in (("input", self.observation_size), ("recurrent", self.recurrent_size)):
+        for name, inputs in (("input", self.slot_size), ("recurrent", self.recurrent_size)):
             params[f"gru.{name}.weight"] = torch.randn(inputs, gates, generator=random) / inputs**0.5
             params[f"gru.{name}.bias"] = torch.zeros(gates)
         return params | self.top.init_params(random)
@@ -203,7 +205,7 @@ class GRU:
     def _last_state(self, params: Params, inputs: Tensor) -> Tensor:
         size = self.recurrent_size
         state: Tensor | None = None
-        for observation in torch.split(inputs, self.observation_size, dim=-1):
+        for observation in torch.split(inputs, self.slot_size, dim=-1):
             given = linear(observation, params["gru.input.weight"], params["gru.input.bias"])
             if state is None:
                 state = torch.zeros_like(given[..., :size])

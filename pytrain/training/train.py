@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 
 from adaptive_agents.errors import SpecError
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Spec
 from pytrain.data.dataset import Players, player_hash, read_players, split_by_player, who_played_longer
 from pytrain.data.tasks import Batch, Cuts, Tasks, TaskSampler
@@ -24,8 +25,9 @@ from pytrain.errors import PytrainError
 from pytrain.export.brain import export_brain
 from pytrain.learners.registry import KINDS, Learner
 from pytrain.models.bayesian import Bayesian
-from pytrain.models.model import Model, Normalisation
+from pytrain.models.model import Model
 from pytrain.models.networks import GRU, MLP, Network, Params
+from pytrain.models.normalisation import Normalisation
 from pytrain.progress import Progress, ProgressCallback, silent
 from pytrain.settings import TrainSettings
 from pytrain.training.distributed import Processes, training_processes
@@ -83,8 +85,9 @@ def train(settings: TrainSettings, progress: ProgressCallback = silent) -> Train
 
 def _train(settings: TrainSettings, processes: Processes, progress: ProgressCallback) -> TrainResult:
     started = time.monotonic()
-    players, validation_players = (each.with_window(settings.window) for each in _players(settings, progress))
-    model = Model(_network(settings, players.spec), players.spec.target, Normalisation.of(players))
+    window = Window(settings.window, settings.window_stride)
+    players, validation_players = (each.with_window(window) for each in _players(settings, progress))
+    model = Model(_network(settings, players.spec, window), players.spec.target, Normalisation.of(players))
     learner = Learner.of(settings.algorithm, model, settings.meta_training())
     validation = Validation(validation_players, settings.adapt_at_sec)
     cuts = Cuts(settings.min_cut_sec, settings.max_cut_sec, settings.query_window_sec)
@@ -129,7 +132,8 @@ def _train(settings: TrainSettings, processes: Processes, progress: ProgressCall
         )
         about = {
             "algorithm": settings.algorithm,
-            "window": settings.window,
+            "window": window.size,
+            "window_stride_ticks": window.stride_ticks,
             "inner_loop": _inner_loop(learner, adaptation),
             "training": {
                 "players": result.players,
@@ -172,10 +176,11 @@ def command_line(settings: TrainSettings) -> str:
     return shlex.join(words)
 
 
-def _network(settings: TrainSettings, spec: Spec) -> Network:
+def _network(settings: TrainSettings, spec: Spec, window: Window) -> Network:
     chosen, kind = settings.meta_training(), KINDS[settings.algorithm]
     of_classes = spec.target.kind == "category"
-    inputs = settings.recurrent_size if settings.model == "gru" else settings.window * spec.observation_size
+    is_gru = settings.model == "gru"
+    inputs = settings.recurrent_size if is_gru else window.input_size(spec.observation_size)
     mlp = MLP(
         inputs=inputs,
         hidden_sizes=settings.hidden_sizes,
@@ -186,8 +191,8 @@ def _network(settings: TrainSettings, spec: Spec) -> Network:
         head_kind="prototypes" if kind.head == "prototypes" else "linear",
     )
     body = (
-        GRU(spec.observation_size, settings.window, settings.recurrent_size, mlp)
-        if settings.model == "gru"
+        GRU(window.slot_size(spec.observation_size), window.size, settings.recurrent_size, mlp)
+        if is_gru
         else mlp
     )
     return Bayesian(body, spec.target.size, of_classes) if kind.head == "bayesian" else body

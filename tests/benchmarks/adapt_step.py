@@ -26,8 +26,9 @@ from adaptive_agents.spec import Field, Spec, Target
 from pytrain.data.tasks import Batch
 from pytrain.export.brain import export_brain
 from pytrain.learners.inner_loop import adapt
-from pytrain.models.model import Model, Normalisation
+from pytrain.models.model import Model
 from pytrain.models.networks import MLP
+from pytrain.models.normalisation import Normalisation
 from tests.benchmarks.report import BenchSettings, Progress, Result
 
 NAME = "export"

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from adaptive_agents.model.brain import Brain
 from adaptive_agents.spec import Field, Spec, Target
 from pytrain.export.brain import export_brain
-from pytrain.models.model import Model, Normalisation
+from pytrain.models.model import Model
 from pytrain.models.networks import CONTEXT, MLP
+from pytrain.models.normalisation import Normalisation
 from tests.benchmarks.report import BenchSettings, Progress, Result
 
 NAME = "individual"

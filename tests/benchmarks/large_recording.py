@@ -23,11 +23,12 @@ from pathlib import Path
 import numpy as np
 
 from adaptive_agents.formats.session import Examples, SessionHeader, SessionWriter
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Field, Spec, Target
 from pytrain.data.columns import temporary_folder
 from pytrain.data.dataset import read_players, split_by_player
 from pytrain.data.tasks import Cuts, TaskSampler
-from pytrain.models.model import Normalisation
+from pytrain.models.normalisation import Normalisation
 from pytrain.training.validation import Validation
 from tests.benchmarks.report import BenchSettings, Progress, Result
 
@@ -128,7 +129,7 @@ def train_on(folder: Path) -> Measured:
     normalise_sec = lap()
     Validation(held_out, 20.0)
     validation_sec = lap()
-    sampler = TaskSampler(players.with_window(4), Cuts(2.0, 3600.0, 20.0), 0)
+    sampler = TaskSampler(players.with_window(Window(5, 30)), Cuts(2.0, 3600.0, 20.0), 0)
     for _ in range(META_BATCHES):
         sampler.tasks(25, 128, 64, 5, 32)
     task_sec = lap()

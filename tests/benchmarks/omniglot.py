@@ -31,8 +31,9 @@ from adaptive_agents.spec import Target
 from pytrain.data.tasks import Batch, Tasks
 from pytrain.learners.inner_loop import adapt, for_each_task
 from pytrain.learners.registry import Learner
-from pytrain.models.model import Model, Normalisation
+from pytrain.models.model import Model
 from pytrain.models.networks import Params
+from pytrain.models.normalisation import Normalisation
 from pytrain.progress import Progress as TrainProgress
 from pytrain.settings import MetaTraining
 from pytrain.training.outer_loop import Watching, meta_train

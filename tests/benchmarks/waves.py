@@ -13,8 +13,9 @@ from torch import Tensor
 from adaptive_agents.spec import Target
 from pytrain.data.tasks import Batch, Tasks
 from pytrain.learners.registry import Learner
-from pytrain.models.model import Model, Normalisation
+from pytrain.models.model import Model
 from pytrain.models.networks import MLP
+from pytrain.models.normalisation import Normalisation
 from pytrain.settings import Activation, Algorithm, MetaTraining
 
 

@@ -13,8 +13,9 @@ from adaptive_agents.model.support import held_back_rows
 from pytrain.data.tasks import Batch
 from pytrain.export.brain import export_brain
 from pytrain.learners.inner_loop import adapt, for_each_task
-from pytrain.models.model import Model, Normalisation
+from pytrain.models.model import Model
 from pytrain.models.networks import MLP
+from pytrain.models.normalisation import Normalisation
 from tests.engine.scenes import ARCHER, main
 from tests.synthetic_players import make_players, sinusoid_spec
 

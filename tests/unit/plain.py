@@ -47,7 +47,7 @@ def last_state(of: GRU, params: Params, window: Tensor) -> Tensor:
     size = of.recurrent_size
     order = torch.cat([torch.arange(size, 2 * size), torch.arange(size), torch.arange(2 * size, 3 * size)])
     state = torch.zeros(size, dtype=window.dtype)
-    for observation in window.split(of.observation_size):
+    for observation in window.split(of.slot_size):
         gates = [params[f"gru.{name}.weight"].t()[order] for name in ("input", "recurrent")]
         biases = [params[f"gru.{name}.bias"][order] for name in ("input", "recurrent")]
         state = torch.gru_cell(observation[None], state[None], *gates, *biases)[0]

@@ -16,8 +16,9 @@ from pytrain.data.tasks import Batch, Tasks
 from pytrain.learners.inner_loop import adapt, for_each_task
 from pytrain.learners.registry import Learner
 from pytrain.models.bayesian import LOG_NOISE, PRIOR_MEAN, Bayesian
-from pytrain.models.model import Model, Normalisation
+from pytrain.models.model import Model
 from pytrain.models.networks import MLP, Params
+from pytrain.models.normalisation import Normalisation
 from pytrain.settings import DEFAULTS
 
 TASKS, SUPPORT, QUERY, INPUTS, OUTPUTS, FEATURES = 3, 9, 5, 4, 2, 6

@@ -19,6 +19,7 @@ from onnx import numpy_helper
 from adaptive_agents.errors import BrainError, ObservationError
 from adaptive_agents.model.brain import Brain, Params, write_brain
 from adaptive_agents.model.support import SupportSet
+from adaptive_agents.model.window import Window
 from tests.tiny_brain import (
     CATEGORY_SPEC,
     VECTOR_SPEC,
@@ -115,7 +116,7 @@ def test_batched_predictions_equal_those_of_each_profile(brain: Brain, profiles:
 
 def test_a_brain_with_a_window_takes_the_last_observations_as_one_row(tmp_path: Path) -> None:
     brain = make_tiny_brain(tmp_path / "a.brain", window=4)
-    assert (brain.window, brain.input_size, brain.spec.observation_size) == (4, 12, 3)
+    assert (brain.window, brain.input_size, brain.spec.observation_size) == (Window(4), 12, 3)
     rows = np.random.default_rng(0).normal(size=(5, 12)).astype(np.float32)
     expected = rows @ brain.init_params["weight"] + brain.init_params["bias"]
     np.testing.assert_allclose(brain.predict(rows), expected, atol=1e-6)
@@ -126,7 +127,7 @@ def test_a_brain_with_a_window_takes_the_last_observations_as_one_row(tmp_path: 
 def test_a_brain_of_before_windows_takes_the_newest_observation_alone(brain: Brain) -> None:
     with zipfile.ZipFile(brain.source) as archive:
         assert "window" not in json.loads(archive.read("manifest.json"))
-    assert (brain.window, brain.input_size) == (1, 3)
+    assert (brain.window, brain.input_size) == (Window(), 3)
 
 
 @pytest.mark.parametrize("window", [0, -2, 1.5, True, "4", None])

@@ -17,8 +17,9 @@ from pytrain.errors import PytrainError
 from pytrain.evaluation.evaluate import EvaluateSettings, Evaluation, evaluate
 from pytrain.export.brain import export_brain
 from pytrain.learners.inner_loop import for_each_task
-from pytrain.models.model import Model, Normalisation
+from pytrain.models.model import Model
 from pytrain.models.networks import MLP
+from pytrain.models.normalisation import Normalisation
 from tests.synthetic_players import HORIZON_TICKS, make_players, sinusoid_spec, write_sessions
 from tests.tiny_brain import make_tiny_brain
 

@@ -15,6 +15,7 @@ import torch
 
 from adaptive_agents.model.brain import Brain
 from adaptive_agents.model.support import SupportSet
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Field, Spec, Target, TargetKind
 from pytrain.data.dataset import player_hash
 from pytrain.data.tasks import Batch
@@ -23,8 +24,9 @@ from pytrain.export.brain import check_same_as_torch, export_brain
 from pytrain.learners.inner_loop import adapt
 from pytrain.learners.registry import Learner
 from pytrain.models.bayesian import Bayesian
-from pytrain.models.model import Model, Normalisation, load_model, save_model
+from pytrain.models.model import Model, load_model, save_model
 from pytrain.models.networks import GRU, MLP, Params
+from pytrain.models.normalisation import Normalisation
 from pytrain.settings import DEFAULTS, Algorithm
 from tests.synthetic_players import make_players, sinusoid_spec
 
@@ -73,7 +75,7 @@ CASES = {
 
 def make_model(case: Case) -> tuple[Model, Params]:
     """A model of random weights, away from what they start with."""
-    players = make_players(4, case.kind).with_window(case.window)
+    players = make_players(4, case.kind).with_window(Window(case.window))
     inputs = case.recurrent_size or case.window * FEATURES
     network = MLP(inputs, (64, 64), players.spec.target.size, **case.mlp)
     if case.recurrent_size:

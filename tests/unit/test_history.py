@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adaptive_agents.model.window import Window
 from adaptive_agents.tick.history import ObservationHistory
 
 OBS_DIM = 2
@@ -30,7 +31,7 @@ Ticks = st.lists(
 
 @given(window=st.integers(1, 5), ticks=Ticks)
 def test_each_agent_has_its_own_last_observations(window: int, ticks: list) -> None:
-    history, seen, at = ObservationHistory(window, OBS_DIM, slots=4), {}, {}
+    history, seen, at = ObservationHistory(Window(window), OBS_DIM, slots=4), {}, {}
     tick, value = 0, 0.0
     for observing, restarting, passes in ticks:
         rows = np.zeros((len(observing), OBS_DIM), np.float32)
@@ -54,16 +55,17 @@ def test_each_agent_has_its_own_last_observations(window: int, ticks: list) -> N
         tick += passes
 
 
-def test_an_observation_of_no_tick_replaces_none_and_is_replaced_by_none() -> None:
-    history, slots = ObservationHistory(3, 1), np.zeros(1, np.intp)
-    for tick, value in ((-1, 1), (-1, 2), (7, 3), (-1, 4), (7, 5)):
-        window = history.push(tick, slots, np.full((1, 1), value, np.float32))
+def test_an_observation_that_the_game_told_replaces_none_and_is_replaced_by_none() -> None:
+    history, slots = ObservationHistory(Window(3), 1), np.zeros(1, np.intp)
+    for is_told, value in ((True, 1), (True, 2), (False, 3), (True, 4), (False, 5)):
+        window = history.push(7, slots, np.full((1, 1), value, np.float32), is_told=is_told)
     assert window.tolist() == [[3, 4, 5]]
 
 
-@pytest.mark.parametrize("window", [1, 3])
-def test_what_was_handed_out_does_not_change_later(window: int) -> None:
+@pytest.mark.parametrize("window", [Window(), Window(3), Window(3, 1)], ids=str)
+def test_what_was_handed_out_does_not_change_later(window: Window) -> None:
     history, slots = ObservationHistory(window, 1), np.arange(2)
     first = history.push(0, slots, np.full((2, 1), 1, np.float32))
+    handed_out = first.copy()
     history.push(1, slots, np.full((2, 1), 2, np.float32))
-    assert (first == 1).all()
+    np.testing.assert_array_equal(first, handed_out)

@@ -13,8 +13,9 @@ from pytrain.data.tasks import Batch, Tasks
 from pytrain.learners.inner_loop import adapt, for_each_task
 from pytrain.learners.registry import KINDS, Learner
 from pytrain.models.meta_params import RATE
-from pytrain.models.model import Model, Normalisation
+from pytrain.models.model import Model
 from pytrain.models.networks import GRU, MLP, Params
+from pytrain.models.normalisation import Normalisation
 from pytrain.settings import Algorithm, InnerOptimiser, InnerRates, MetaTraining, VectorLoss
 from pytrain.training.compiled import Compiled
 from tests.unit import plain

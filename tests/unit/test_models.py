@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from pytrain.data.tasks import Batch
-from pytrain.models.model import Model, Normalisation
+from pytrain.models.model import Model
 from pytrain.models.networks import MLP
+from pytrain.models.normalisation import Normalisation
 from tests.synthetic_players import make_players
 
 

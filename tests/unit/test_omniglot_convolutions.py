@@ -9,8 +9,9 @@ from torch.nn import functional
 from adaptive_agents.spec import Target
 from pytrain.data.tasks import Batch, Tasks
 from pytrain.learners.registry import Learner
-from pytrain.models.model import Model, Normalisation
+from pytrain.models.model import Model
 from pytrain.models.networks import Params
+from pytrain.models.normalisation import Normalisation
 from pytrain.settings import Algorithm, MetaTraining
 from tests.benchmarks.omniglot_conv import ConvNet
 

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_agents.formats.session import Examples, SessionHeader, SessionWriter
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Field, Spec, Target
 from pytrain.data import columns, dataset, history
 from pytrain.data.dataset import Players, read_players
@@ -37,7 +38,7 @@ def write(path: Path, rows: list[Row], player: str = "ann") -> None:
 def windows(players: Players, window: int) -> list[list[int]]:
     """For each example of all players, the numbers of the rows in its window."""
     examples = torch.arange(players.examples)
-    seen = players.history.observed(examples, window).view(players.examples, window, -1)
+    seen = players.history.observed(examples, Window(window)).view(players.examples, window, -1)
     return seen[:, :, 0].long().tolist()
 
 
@@ -76,7 +77,7 @@ def test_a_window_never_reaches_into_another_session_or_player(tmp_path):
 
 def test_observations_without_a_label_are_part_of_windows_but_no_examples(tmp_path):
     write(tmp_path / "1.session", [(0, 7, 0, 0.0), (6, 7, 0, 1.0), (12, 7, 0, 0.0), (18, 7, 0, 1.0)])
-    players = read_players([tmp_path]).with_window(2)
+    players = read_players([tmp_path]).with_window(Window(2))
     assert players.examples == 2
     assert windows(players, 2) == [[0, 1], [2, 3]]
     drawn = TaskSampler(players, Cuts(0.0, 0.0, 5.0), 0).minibatches(8, 1, 8).query
@@ -133,10 +134,10 @@ def chunk_of_another_spec(path: Path) -> bytes:
 
 def test_players_split_off_share_the_columns():
     players = make_players(4)
-    chosen = players.select([2, 0]).with_window(3)
+    chosen = players.select([2, 0]).with_window(Window(3))
     assert chosen.history is players.history
-    assert chosen.window == 3
-    assert players.window == 1
+    assert chosen.window == Window(3)
+    assert players.window == Window()
 
 
 def test_mean_and_scale_are_those_of_the_players_own_examples():

@@ -13,6 +13,7 @@ from adaptive_agents.errors import ProfileError
 from adaptive_agents.model.adaptation import AdaptationSettings, apply, is_due, make_job, run_job
 from adaptive_agents.model.brain import Brain
 from adaptive_agents.model.profile import BrainMemory, Profile, set_aside
+from adaptive_agents.model.window import Window
 from tests.tiny_brain import CATEGORY_SPEC, VECTOR_SPEC, make_tiny_brain
 from tests.unit.full_disk import files_limited_to
 
@@ -141,7 +142,7 @@ def test_a_brain_with_another_window_gives_a_clear_error_and_then_a_fresh_memory
     retrained = make_tiny_brain(tmp_path / "archer.brain", window=now)
     loaded = Profile.from_bytes(kept, "ann.profile")
     for each in (loaded, profile):  # met again in a new game, and exchanged while the game runs
-        message = f"last {now} observations, the examples .* player 'ann' hold {before}: .*starts afresh"
+        message = f"predicts from {Window(now)}, the examples .* player 'ann' hold {Window(before)}: .*afresh"
         with pytest.raises(ProfileError, match=message):
             each.memory_for(retrained)
         assert each.examples == 30, "the old examples stay until they are given up"

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adaptive_agents.model.window import Window
 from pytrain.data.dataset import Players
 from pytrain.data.tasks import Batch, Cuts, TaskSampler, newest_known, observed_between, spread_between
 from tests.synthetic_players import HORIZON_TICKS, TICKS_APART, make_players, players_of, sinusoid_spec
@@ -48,8 +49,7 @@ def test_support_and_query_are_of_the_same_player(seed):
 def test_inner_steps_see_different_parts_of_the_newest_examples():
     tasks = TaskSampler(telling_players(2, 600), Cuts(20.0, 20.0, 5.0), 0).tasks(4, 50, 1, 200, 20)
     seen = {tick for support in tasks.supports for tick in ticks_of(support, 0)}
-    newest = 20 * 60 - HORIZON_TICKS
-    assert seen == set(range(newest, newest - 50 * TICKS_APART, -TICKS_APART))
+    assert seen == set(range(max(seen), max(seen) - 50 * TICKS_APART, -TICKS_APART))
     assert ticks_of(tasks.supports[0], 0) != ticks_of(tasks.supports[1], 0)
 
 
@@ -84,16 +84,41 @@ def test_a_window_holds_all_that_was_observed_in_it_and_nothing_of_others():
 
 
 def test_queries_stay_inside_the_window_after_the_cut():
-    tasks = TaskSampler(telling_players(3, 600), Cuts(10.0, 10.0, 3.0), 0).tasks(16, 8, 32, 1, 8)
+    tasks = TaskSampler(telling_players(3, 600), Cuts(10.0, 10.0, 3.0), 0).whole_tasks(16, 8, 32)
     for task in range(16):
-        assert set(ticks_of(tasks.query, task)) <= set(range(600, 780, TICKS_APART))
+        known = max(ticks_of(tasks.supports[0], task)) + HORIZON_TICKS
+        assert set(ticks_of(tasks.query, task)) <= set(range(known, known + 180 + TICKS_APART, TICKS_APART))
 
 
-def test_cuts_are_drawn_from_their_whole_range():
-    tasks = TaskSampler(telling_players(3, 600), Cuts(2.0, 30.0, 5.0), 0).tasks(2000, 1, 1, 1, 1)
-    newest = tasks.supports[0].observations[:, 0, 1]
-    assert newest.min() < 3 * 60
-    assert newest.max() > 28 * 60
+def test_cuts_come_at_all_times_after_the_start_of_a_task():
+    tasks = TaskSampler(telling_players(3, 600), Cuts(2.0, 30.0, 5.0), 0).whole_tasks(2000, 400, 1)
+    known = tasks.supports[0].weights.sum(1) * TICKS_APART + HORIZON_TICKS
+    assert 2 * 60 - TICKS_APART <= known.min() < 3 * 60
+    assert 29 * 60 < known.max() <= 30 * 60 + TICKS_APART
+
+
+def test_a_whole_support_set_holds_each_moment_once_oldest_first_padded_in_front():
+    tasks = TaskSampler(telling_players(3, 600), Cuts(2.0, 30.0, 5.0), 0).whole_tasks(64, 100, 1)
+    (support,) = tasks.supports
+    assert support.observations.shape == (64, 100, 3)
+    for task in range(64):
+        ticks = ticks_of(support, task)
+        assert ticks == list(range(ticks[0], ticks[0] + len(ticks) * TICKS_APART, TICKS_APART))
+        assert support.weights[task].tolist() == [0] * (100 - len(ticks)) + [1] * len(ticks)
+
+
+def test_a_learner_may_ask_for_tasks_in_which_nothing_was_seen_yet():
+    players = telling_players(3, 600)
+    sampler = TaskSampler(players, Cuts(1.0, 1.2, 5.0), 0)
+    for draw in (
+        sampler.whole_tasks(400, 20, 4, from_nothing=True),
+        sampler.tasks(400, 20, 4, 1, 8, from_nothing=True),
+    ):
+        (support,) = draw.supports
+        nothing = (support.weights == 0).all(1).float().mean()
+        assert 0.4 < nothing < 0.6  # cut before the horizon of .6 s was over, of up to 1.2 s
+        assert (draw.query.weights == 1).all()
+    assert (sampler.tasks(400, 20, 4, 1, 8).supports[0].weights == 1).all()
 
 
 def test_minibatches_are_of_one_player_each_and_of_different_examples():
@@ -160,7 +185,7 @@ def test_what_is_spread_over_nothing_has_no_weight():
 
 
 def test_windows_travel_into_support_and_query():
-    players = telling_players(3, 600).with_window(3)
+    players = telling_players(3, 600).with_window(Window(3))
     tasks = TaskSampler(players, Cuts(), 0).tasks(8, 16, 16, 2, 8)
     for batch in (*tasks.supports, tasks.query):
         seen = batch.observations.view(*batch.observations.shape[:2], 3, 3)
@@ -171,6 +196,6 @@ def test_windows_travel_into_support_and_query():
 
 def test_one_seed_draws_the_same_examples_through_any_window():
     players = telling_players(3, 600)
-    narrow, wide = (TaskSampler(each, Cuts(), 0) for each in (players, players.with_window(4)))
+    narrow, wide = (TaskSampler(each, Cuts(), 0) for each in (players, players.with_window(Window(4))))
     expected, found = (sampler.tasks(8, 16, 16, 2, 8) for sampler in (narrow, wide))
     assert torch.equal(expected.query.observations, found.query.observations[..., -3:])

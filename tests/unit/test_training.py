@@ -25,8 +25,9 @@ from pytrain.errors import PytrainError
 from pytrain.evaluation.evaluate import evaluate
 from pytrain.export import brain as export
 from pytrain.learners import gradient
-from pytrain.models.model import Model, Normalisation
+from pytrain.models.model import Model
 from pytrain.models.networks import MLP
+from pytrain.models.normalisation import Normalisation
 from pytrain.settings import ALGORITHMS, DEFAULTS, TrainSettings
 from pytrain.training import train as training
 from pytrain.training import validation
@@ -129,7 +130,8 @@ def test_a_brain_tells_what_it_was_made_of(brains, sessions):
     assert player_hash("player-0") in brain.training["player_ids_sha256"]
     assert player_hash("player-60") in brain.training["player_ids_sha256"]
     assert player_hash("player-100") not in brain.training["player_ids_sha256"]
-    assert "--algorithm maml" in brain.training["command"] or brain.training["command"].startswith("pytrain")
+    assert brain.training["command"].startswith(f"pytrain train {sessions / 'train'} --out ")
+    assert "--meta-steps 250" in brain.training["command"]
     assert brain.inner_loop.trust_radius > 0
     assert not brain.inner_loop.first_order
     scores = brain.scores["meta_validation"]

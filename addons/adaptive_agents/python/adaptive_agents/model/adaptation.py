@@ -43,7 +43,7 @@ class AdaptationSettings:
     interval_ticks: int = 60
     """Ticks between two adaptations of one memory."""
     min_examples: int = 8
-    """Fewer examples than this are not adapted to."""
+    """Fewer examples than this, each of a moment of its own, are not adapted to."""
     meta_step_size: float = 0.2
     """How far a round moves the slow weights towards the fast ones."""
 

@@ -43,6 +43,7 @@ from adaptive_agents.model.graph import FREE, Graph, Signature
 from adaptive_agents.model.inner_loop import STATISTICS, inner_loop_of, uncertainty_of
 from adaptive_agents.model.posterior import with_posterior
 from adaptive_agents.model.support import SupportSet
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Spec
 
 Params = dict[str, NDArray[np.float32]]
@@ -72,7 +73,7 @@ class Brain:
         spec: what it observes and predicts.
         algorithm: the learner that trained it, such as "maml".
         model: the model's name and sizes, as trained.
-        window: how many of an agent's last observations one prediction takes; 1 for the newest alone.
+        window: which of an agent's observations one prediction takes.
         inner_loop: how it adapts.
         uncertainty: what its deviations mean; None: it gives none.
         init_params: the meta-learned weights, read-only arrays of shape `(*shape,)`.
@@ -175,8 +176,8 @@ class Brain:
 
     @property
     def input_size(self) -> int:
-        """The width of a row to predict from: `window * spec.observation_size`, oldest observation first."""
-        return self.window * self.spec.observation_size
+        """The width of a row to predict from: the slots of a window, oldest first."""
+        return self.window.input_size(self.spec.observation_size)
 
     def predict(self, observations: NDArray[np.float32], params: Params | None = None) -> NDArray[np.float32]:
         """Predicts with one set of weights for all rows.
@@ -327,14 +328,11 @@ def _estimate(outputs: list[NDArray[np.float32]]) -> Estimate:
     return outputs[0], outputs[1] if len(outputs) > 1 else None
 
 
-def _window(archive: Archive) -> int:
-    window = archive.manifest.get("window", 1)  # brains of before windows have none
-    if isinstance(window, bool) or not isinstance(window, int) or window < 1:
-        raise BrainError(
-            f"{archive.name}: its manifest has the window {window!r}, it must be a whole number, 1 or more: "
-            "train it again"
-        )
-    return window
+def _window(archive: Archive) -> Window:
+    try:  # brains of before windows, or before sparse ones, lack these entries
+        return Window(archive.manifest.get("window", 1), archive.manifest.get("window_stride_ticks", 0))
+    except SpecError as error:
+        raise BrainError(f"{archive.name}: its manifest has {error}: train it again") from error
 
 
 def _init_params(archive: Archive) -> Params:

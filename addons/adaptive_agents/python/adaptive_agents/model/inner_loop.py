@@ -25,7 +25,7 @@ class InnerLoop:
     num_inner_steps: int
     """1 for brains that adapt in closed form."""
     support_size: int
-    """How many of the newest examples adaptation learns from."""
+    """How many of the newest moments adaptation learns from, each by one example."""
     first_order: bool
     trust_radius: float
     """The largest L2 distance from the initial weights that is handed out; for "average" only."""

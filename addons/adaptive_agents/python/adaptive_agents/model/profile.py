@@ -23,6 +23,7 @@ from adaptive_agents.errors import DamagedProfileError, ObservationError, Profil
 from adaptive_agents.formats.atomic import write_atomically
 from adaptive_agents.model.brain import Brain, Params
 from adaptive_agents.model.support import ExampleRing, SupportSet, ring_capacity
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Spec
 
 FORMAT = "adaptive_agents.profile"
@@ -85,12 +86,8 @@ class StoredMemory:
     spec: Spec
     params: Params
     support: SupportSet
-
-    @property
-    def window(self) -> int:
-        """How many observations one of its examples holds."""
-        width: int = self.support.observations.shape[2]
-        return width // self.spec.observation_size
+    window: Window
+    """What its examples hold of the agents' past."""
 
     def restore(self, brain: Brain) -> BrainMemory:
         memory = BrainMemory(brain)
@@ -151,9 +148,8 @@ class Profile:
                 raise ProfileError(f"{error}; the player starts afresh") from error
             if stored.window != brain.window and stored.support.weights.size:
                 raise ProfileError(
-                    f"{brain.label} predicts from an agent's last {brain.window} observations, the examples "
-                    f"in the profile of player '{self.player_id}' hold {stored.window}: "
-                    "the player starts afresh"
+                    f"{brain.label} predicts from {brain.window}, the examples in the profile of player "
+                    f"'{self.player_id}' hold {stored.window}: the player starts afresh"
                 )
             memory = stored.restore(brain)
         self._stored = {source: entry for source, entry in self._stored.items() if entry is not stored}
@@ -299,7 +295,8 @@ def set_aside(path: str | os.PathLike[str]) -> Path:
 
 
 def _snapshot(memory: BrainMemory) -> StoredMemory:
-    return StoredMemory(memory.brain.sha256, memory.brain.spec, memory.slow_params, memory.support.in_order())
+    brain = memory.brain
+    return StoredMemory(brain.sha256, brain.spec, memory.slow_params, memory.support.in_order(), brain.window)
 
 
 def _to_dict(source: str, entry: StoredMemory) -> dict[str, Any]:
@@ -307,6 +304,7 @@ def _to_dict(source: str, entry: StoredMemory) -> dict[str, Any]:
         "source": source,
         "brain_sha256": entry.brain_sha256,
         "spec": entry.spec.to_dict(),
+        "window_stride_ticks": entry.window.stride_ticks,
         "slow_params": {name: _pack(array) for name, array in entry.params.items()},
         "observations": _pack(entry.support.observations[0]),
         "targets": _pack(entry.support.targets[0]),
@@ -318,10 +316,11 @@ def _from_dict(stored: Mapping[str, Any], name: str) -> StoredMemory:
     spec = Spec.from_dict(stored["spec"], name)
     support = SupportSet(*(_unpack(stored[key])[None] for key in ("observations", "targets", "weights")))
     widths = (support.observations.shape[2], support.targets.shape[2])
-    whole_windows = widths[0] > 0 and widths[0] % spec.observation_size == 0
-    if not whole_windows or widths[1] != spec.target_columns:
+    stride_ticks = int(stored.get("window_stride_ticks", 0))  # profiles of before sparse windows have none
+    slot_size = Window(2, stride_ticks).slot_size(spec.observation_size)
+    if widths[0] == 0 or widths[0] % slot_size or widths[1] != spec.target_columns:
         raise ValueError(
-            f"its examples have {widths[0]} and {widths[1]} columns, its spec needs {spec.observation_size} "
+            f"its examples have {widths[0]} and {widths[1]} columns, its spec needs {slot_size} "
             f"(or a multiple of it, in a window) and {spec.target_columns}"
         )
     return StoredMemory(
@@ -329,6 +328,7 @@ def _from_dict(stored: Mapping[str, Any], name: str) -> StoredMemory:
         spec=spec,
         params={str(key): _unpack(array) for key, array in stored["slow_params"].items()},
         support=support,
+        window=Window(widths[0] // slot_size, stride_ticks),
     )
 
 

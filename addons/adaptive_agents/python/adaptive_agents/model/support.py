@@ -1,10 +1,14 @@
-"""What adaptation learns from: the newest examples of a player, and how they are handed to a graph."""
+"""What adaptation learns from: the newest moments of a player, and how they are handed to a graph.
+
+A moment is a tick: of all agents that observed the player at it, one example is kept.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +36,23 @@ def held_back_rows(examples: int) -> int:
 def ring_capacity(support_size: int) -> int:
     """Examples to keep, so that `support_size` are left to learn from after the newest are held back."""
     return support_size + max(_FEWEST_HELD_BACK, math.ceil(support_size * HELD_BACK_SHARE * 1.1))
+
+
+def row_of_moment(moment: Any, rows: Any) -> Any:
+    """Which of its rows stands for a moment: agents that see the same tick share it, and take turns.
+
+    The fractional parts of multiples of the golden ratio are spread evenly, also over every second or third
+    moment, so that all agents have their turn whatever rhythms they decide in (Knuth, TAOCP 3, 6.4).
+
+    Args:
+        moment: its number, counted from the player's first; an integer, or an integer array or tensor.
+        rows: how many it has, at least 1; an integer, or as many as there are moments.
+
+    Returns:
+        A number in [0, rows) for each.
+    """
+    fraction = moment * 2654435769 & 0xFFFFFFFF  # of 2 ** 32
+    return fraction * rows >> 32
 
 
 @dataclass(frozen=True)

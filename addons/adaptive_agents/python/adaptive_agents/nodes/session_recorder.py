@@ -140,7 +140,7 @@ class SessionRecorder(NativeObject, base="Node"):
         if file is None:
             return
         # Of a window only the newest: those before have rows of their own.
-        observations = labels.windows[:, -crowd.spec.observation_size :]
+        observations = crowd.window.newest(labels.windows, crowd.spec.observation_size)
         file.put(
             labels.tick - self.first_tick,
             numbers,

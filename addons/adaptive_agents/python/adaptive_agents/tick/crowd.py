@@ -21,6 +21,8 @@ from adaptive_agents.godot.callbacks import report
 from adaptive_agents.godot.rows import FREED, NO_METHOD, AgentRows
 from adaptive_agents.model.brain import Brain
 from adaptive_agents.model.profile import BrainMemory
+from adaptive_agents.model.support import row_of_moment
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Spec
 from adaptive_agents.tick.complaints import complain_of_measurement, complain_of_observation
 from adaptive_agents.tick.decisions import DecisionBatch
@@ -49,11 +51,11 @@ class Crowd:
         """Whether the engine lets any of its agents process."""
         self.memories: list[BrainMemory] = []
         """The players' memories that its agents adapt, each once."""
-        window = brain.window if brain else 1
-        self._labels = PendingLabels(spec, window)
-        self._history = ObservationHistory(window, spec.observation_size)
+        self.window = brain.window if brain else Window()
+        self._labels = PendingLabels(spec, self.window)
+        self._history = ObservationHistory(self.window, spec.observation_size)
         """What its agents saw."""
-        self._told = ObservationHistory(window, spec.observation_size)
+        self._told = ObservationHistory(self.window, spec.observation_size)
         """What the game had those agents learn that measure nothing: their sessions hold only that."""
         self._measures = np.zeros(0, bool)
         self._errors = RunningPredictionError(spec)
@@ -189,7 +191,7 @@ class Crowd:
         slots = np.array([self._slot_of[agent]], np.intp)
         nothing = np.full((1, self.spec.target.size), np.nan, np.float32)
         history = self._history if self._measures[slots[0]] else self._told
-        window = history.push(-1, slots, observation[None])
+        window = history.push(tick, slots, observation[None], is_told=True)
         self._remember(MaturedLabels(tick, slots, window, target[None], nothing))
 
     def decide(self, agent: Agent, tick: int) -> None:
@@ -306,16 +308,18 @@ class Crowd:
         self._labels.observe(tick, slots, windows, measured[0][slots], predictions)
 
     def _remember(self, labels: MaturedLabels) -> None:
-        """Gives labelled observations to the players' memories and to the recorders."""
+        """Gives labelled observations of one tick to the players' memories and to the recorders.
+
+        Agents that share a memory see the same player at the same moment: of their rows one is kept for
+        learning, of each agent in turn. The recorders get them all.
+        """
         memories, profiles = self._plan(labels.slots)
         for index, memory in enumerate(memories):
             if memory is None:
                 continue
-            if len(memories) == 1:
-                memory.support.append(labels.windows, labels.targets)
-            else:
-                own = profiles == index
-                memory.support.append(labels.windows[own], labels.targets[own])
+            own = np.flatnonzero(profiles == index)
+            row = own[row_of_moment(memory.support.total, len(own))]
+            memory.support.append(labels.windows[row][None], labels.targets[row][None])
         for recorder, numbers in self._recorders:
             own_numbers = numbers[labels.slots]
             recorded = own_numbers >= 0

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_agents.errors import ObservationError
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Spec
 
 
@@ -28,7 +29,7 @@ class MaturedLabels:
     slots: NDArray[np.intp]
     """(n,): of which agents."""
     windows: NDArray[np.float32]
-    """(n, window * obs_dim): what they had seen until then, the newest observation last."""
+    """(n, input_size): what they had seen until then, the newest observation last."""
     targets: NDArray[np.float32]
     """(n, target_columns): the change since then (vector) or the class now (category)."""
     predictions: NDArray[np.float32]
@@ -38,13 +39,15 @@ class MaturedLabels:
 class PendingLabels:
     """Observations of agents that share a spec, waiting for their horizon."""
 
-    def __init__(self, spec: Spec, window: int = 1, slots: int = 16) -> None:
+    def __init__(self, spec: Spec, window: Window | None = None, slots: int = 16) -> None:
+        """Without a window their newest observation is all that agents see."""
         self.spec = spec
         self._rows = spec.horizon_ticks + 1
         self._ticks = np.full(self._rows, -1, np.int64)
         self._is_vector = spec.target.kind == "vector"
         self._waiting = np.zeros((self._rows, slots), bool)
-        self._windows = np.zeros((self._rows, slots, window * spec.observation_size), np.float32)
+        width = (window or Window()).input_size(spec.observation_size)
+        self._windows = np.zeros((self._rows, slots, width), np.float32)
         self._predictions = np.zeros((self._rows, slots, spec.target.size), np.float32)
         self._measurements = np.zeros((self._rows, slots, spec.target_columns), np.float32)
 
@@ -61,7 +64,7 @@ class PendingLabels:
         Args:
             tick: now; never smaller than before.
             slots: (n,) which agents; their numbers may be any, memory grows with the largest.
-            windows: (n, window * obs_dim) what they have seen until now.
+            windows: (n, input_size) what they have seen until now.
             measurements: (n, target_columns) of a vector target now; a category needs none.
             predictions: (n, outputs) of the brain for these windows, if there is one.
 
