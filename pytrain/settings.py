@@ -48,6 +48,7 @@ class MetaTraining:
     multi_step_loss: float = 0.0
     context_size: int = 0
     feature_size: int = 0
+    cuts: int = 1
 
 
 DEFAULTS: dict[Algorithm, MetaTraining] = {
@@ -55,9 +56,13 @@ DEFAULTS: dict[Algorithm, MetaTraining] = {
         inner_optimiser="posterior",
         inner_lr=1.0,
         num_inner_steps=1,
-        inner_batch_size=256,
-        meta_lr=3e-3,
+        support_size=400,
+        query_size=32,
+        meta_batch_size=8,
+        meta_lr=2e-3,
+        meta_steps=2000,
         feature_size=32,
+        cuts=6,
     ),
     "maml": MetaTraining(),
     "fomaml": MetaTraining(num_inner_steps=10),
@@ -168,6 +173,8 @@ class TrainSettings:
     (MAML++)."""
     context_size: Annotated[int | None, _own("context_size", "INT")] = None
     """cavia: how many numbers are a player's own."""
+    cuts: Annotated[int | None, _own("cuts", "INT")] = None
+    """bayes: how often a stretch of play (of support_size moments) is cut into support and query."""
     feature_size: Annotated[int | None, _own("feature_size", "INT")] = None
     """bayes: how many features of what is observed its regression sees."""
 

@@ -29,6 +29,32 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Spans:
+    """Which of the support counts for which of the queries, where one stretch of play is cut many times.
+
+    The queries of a task are as many groups of equal size, one after the other.
+    """
+
+    first: Tensor  # (tasks, groups): the first example of the support that counts
+    end: Tensor  # (tasks, groups): the one after the last
+
+    @property
+    def groups(self) -> int:
+        """Cuts of each task."""
+        return self.first.shape[1]
+
+    def weights(self, support: Tensor) -> Tensor:
+        """What examples of weights `(tasks, support)` weigh for each cut `(tasks, groups, support)`."""
+        place = torch.arange(support.shape[1], device=support.device)
+        counts = (place >= self.first[..., None]) & (place < self.end[..., None])
+        return support[:, None] * counts
+
+    def to(self, device: torch.device) -> Spans:
+        """The same on a device."""
+        return Spans(self.first.to(device), self.end.to(device))
+
+
+@dataclass(frozen=True)
 class Tasks:
     """A meta-batch: for each inner step a part of the support sets, and the strictly later query sets.
 
@@ -37,7 +63,11 @@ class Tasks:
 
     supports: tuple[Batch, ...]  # one for each inner step
     query: Batch
+    spans: Spans | None = None  # of tracks
 
+
+EMPTY_SHARE = 0.02
+"""The part of a track's cuts at which nothing is known yet, beside those at its start."""
 
 _Drawn = tuple[Tensor, Tensor]
 """Examples by their index, and whether each is there; both of any one shape."""
@@ -136,6 +166,39 @@ class TaskSampler:
         supports = self._one_of_each(*_newest(oldest, known, support_size))
         support, query = _gather(self._players, supports, asked)
         return Tasks((support,), query)
+
+    def tracks(self, meta_batch_size: int, support_size: int, groups: int, query_size: int) -> Tasks:
+        """A meta-batch of stretches of play, each cut `groups` times: what is encoded once serves all cuts.
+
+        A stretch is up to `support_size` moments in a row, oldest first, anywhere in a player's play. At each
+        cut, anywhere in it, a number of the moments known by then counts that is spread evenly by its
+        logarithm, from none to all; `query_size` queries come from the time after the cut.
+        """
+        players = self._players
+        who = self._draw_players(meta_batch_size)
+        all_first = players.first_moment_at(who, torch.zeros_like(who))
+        all_end = players.first_moment_at(who, players.last_ticks[who] + 1)
+        start = self._uniform(all_first, torch.maximum(all_first + 1, all_end - support_size + 1))
+        moments = start[:, None] + torch.arange(support_size)
+        is_there = moments < all_end[:, None]
+        support = self._one_of_each(moments, is_there)
+        length = is_there.sum(1)
+        cut_at = start[:, None] + self._uniform(
+            torch.zeros(len(who), groups).long(), length[:, None].expand(-1, groups)
+        )
+        example, _ = _of_moments(players, cut_at, torch.ones_like(cut_at).bool())
+        cut = players.history.pages.take(players.history.ticks, example.flatten()).view_as(example)
+        cut = (cut - players.starts[who][:, None]).T
+        known = players.first_moment_at(who, cut - players.spec.horizon_ticks + 1).T - start[:, None]
+        known = known.clamp(min=0)
+        fraction = torch.rand(known.shape, generator=self._random, dtype=torch.float64)
+        counted = ((known + 1).double() ** fraction).long() - (fraction < EMPTY_SHARE).long()
+        counted = torch.minimum(counted.clamp(min=0), known)
+        after, end = players.first_at(who, torch.stack([cut, cut + self._window]))
+        asked = self._some(after.T.flatten(), end.T.flatten(), query_size)
+        asked = (asked[0].reshape(len(who), -1), asked[1].reshape(len(who), -1))
+        known_support, query = _gather(players, support, asked)
+        return Tasks((known_support,), query, Spans(known - counted, known))
 
     def minibatches(self, meta_batch_size: int, count: int, size: int) -> Tasks:
         """A meta-batch without cuts: `count` batches of each player's examples, whenever they were observed.

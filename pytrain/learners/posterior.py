@@ -20,7 +20,7 @@ from adaptive_agents.model.posterior import COVARIANCE, MEAN, PRECISION, RESPONS
 from pytrain.data.tasks import Batch
 from pytrain.errors import PytrainError
 from pytrain.learners.adapter import Consolidation, InnerStep
-from pytrain.models.bayesian import FORGETTING, PRIOR_MEAN, Bayesian
+from pytrain.models.bayesian import FORGETTING, PRIOR_ROOT, Bayesian
 from pytrain.models.model import Model
 from pytrain.models.networks import Params
 
@@ -41,13 +41,15 @@ class Posterior:
     def start(self, model: Model, own: Params) -> Params:
         """The prior."""
         del own
-        precision = _network_of(model).prior_precision(model.shared)
-        mean = model.shared[PRIOR_MEAN]
+        network = network_of(model)
+        precision = network.prior_precision(model.shared)
+        dtype = model.shared[PRIOR_ROOT].dtype
+        nothing = torch.zeros(network.features_size, network.outputs, dtype=dtype)
         return {
-            MEAN: mean,
-            COVARIANCE: torch.linalg.inv(precision).to(mean.dtype),
-            PRECISION: precision.to(mean.dtype),
-            RESPONSE: (precision @ mean.to(precision.dtype)).to(mean.dtype),
+            MEAN: nothing,
+            COVARIANCE: torch.linalg.inv(precision).to(dtype),
+            PRECISION: precision.to(dtype),
+            RESPONSE: nothing,
         }
 
     def first_memory(self, params: Params) -> Params:
@@ -68,30 +70,29 @@ class Posterior:
     ) -> InnerStep:
         """Adds the support set, oldest example first, to the statistics."""
         del inner_lr, step, second_order
-        network = _network_of(model)
+        network = network_of(model)
         losses = model.losses(params, support).detach()
-        features = network.features(model.shared | params, support.observations).double()
-        targets = support.targets.double()
-        if network.of_classes:
-            targets = targets - 1 / network.outputs
-        weights, forgetting = support.weights.double(), model.shared[FORGETTING].double()
+        features, answer = network.regressed(model.shared | params, support.observations)
+        residual = network.residual(support.targets, answer)
+        return InnerStep(self.absorbed(model, params, features, residual, support.weights), memory, losses)
+
+    def absorbed(
+        self, model: Model, params: Params, features: Tensor, residual: Tensor, weights: Tensor
+    ) -> Params:
+        """The statistics with examples added, oldest first: features `(tasks, support, features)`, …"""
+        features, residual, weights = features.double(), residual.double(), weights.double()
+        forgetting = model.shared[FORGETTING].double()
         moments = weights.cumsum(-1)
         all_moments = moments[..., -1:]
         counts = (weights * forgetting ** (all_moments - moments)).unsqueeze(-1)
         kept = (forgetting**all_moments).unsqueeze(-1)
-        prior = network.prior_precision(model.shared)
-        prior_response = prior @ model.shared[PRIOR_MEAN].double()
-        precision = prior + kept * (params[PRECISION].double() - prior) + features.mT @ (counts * features)
-        response = (
-            prior_response
-            + kept * (params[RESPONSE].double() - prior_response)
-            + features.mT @ (counts * targets)
-        )
+        prior = network_of(model).prior_precision(model.shared)
+        counted = (counts * features).mT
         found = {
-            PRECISION: precision.to(params[PRECISION].dtype),
-            RESPONSE: response.to(params[PRECISION].dtype),
+            PRECISION: prior + kept * (params[PRECISION].double() - prior) + counted @ features,
+            RESPONSE: kept * params[RESPONSE].double() + counted @ residual,
         }
-        return InnerStep(params | found, memory, losses)
+        return params | {name: value.to(params[name].dtype) for name, value in found.items()}
 
     def finish(self, params: Params) -> Params:
         """The posterior's mean and covariance, which follow from the statistics."""
@@ -101,7 +102,8 @@ class Posterior:
         return params | {name: value.to(params[name].dtype) for name, value in found.items()}
 
 
-def _network_of(model: Model) -> Bayesian:
+def network_of(model: Model) -> Bayesian:
+    """The model's network, which has to be one."""
     if not isinstance(model.network, Bayesian):
         raise PytrainError(f"bayes needs a Bayesian head, the network is a {type(model.network).__name__}")
     return model.network

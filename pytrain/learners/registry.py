@@ -19,6 +19,7 @@ from pytrain.learners.kind import Kind
 from pytrain.models.meta_params import RATE, initialise, split
 from pytrain.models.model import Model
 from pytrain.models.networks import Params
+from pytrain.models.on_pooled import OnPooled, as_base
 from pytrain.settings import Algorithm, MetaTraining
 
 RATES_LEARN_FASTER = 3.0  # they are logarithms: what counts is by how many times they change
@@ -39,9 +40,18 @@ class Learner:
     settings: MetaTraining
 
     @classmethod
-    def of(cls, algorithm: Algorithm, model: Model, settings: MetaTraining) -> Learner:
-        """Gives the model the inner loop of the learner. Raises PytrainError for settings that do not go."""
+    def of(
+        cls, algorithm: Algorithm, model: Model, settings: MetaTraining, pooled: Params | None = None
+    ) -> Learner:
+        """Gives the model the inner loop of the learner, and the pooled parameters that it builds on.
+
+        Raises PytrainError for settings that do not go, or where pooled parameters are needed and missing.
+        """
         _check(algorithm, settings)
+        if isinstance(model.network, OnPooled):
+            if pooled is None:
+                raise PytrainError(f"{algorithm} builds on the pooled model: train that first")
+            model = replace(model, shared=as_base(pooled))
         model = replace(
             model,
             optimiser=settings.inner_optimiser,
@@ -69,7 +79,8 @@ class Learner:
     def draw(self, sampler: TaskSampler) -> Tasks:
         """A fresh meta-batch of prepared tasks."""
         tasks = self.kind.draw(sampler, self.settings)
-        return Tasks(tuple(map(self.model.prepared, tasks.supports)), self.model.prepared(tasks.query))
+        prepared = tuple(map(self.model.prepared, tasks.supports))
+        return Tasks(prepared, self.model.prepared(tasks.query), tasks.spans)
 
     def step_weights(self) -> Tensor | None:
         """How much the query loss after each inner step counts; None if only the last one does."""

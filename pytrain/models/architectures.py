@@ -12,11 +12,12 @@ def network_from(description: dict[str, Any]) -> Network:
     """The network that `describe` describes."""
     entries = dict(description)
     if entries.pop("name") == "bayesian":
-        return Bayesian(**entries | {"body": _body_from(entries["body"])})
-    return _body_from(description)
+        parts = {"base": _base_from(entries["base"]), "encoder": _mlp_from(entries["encoder"])}
+        return Bayesian(**entries | parts)
+    return _base_from(description)
 
 
-def _body_from(description: dict[str, Any]) -> MLP | GRU:
+def _base_from(description: dict[str, Any]) -> MLP | GRU:
     entries = dict(description)
     if entries.pop("name") == "gru":
         return GRU(**entries | {"top": _mlp_from(entries["top"])})

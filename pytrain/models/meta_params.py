@@ -53,4 +53,4 @@ def split(model: Model, meta_params: Params) -> tuple[Model, Params]:
             adapted[name] = value
         else:
             shared[name] = value
-    return replace(model, shared=shared, rates=rates or None), adapted
+    return replace(model, shared={**model.shared, **shared}, rates=rates or None), adapted

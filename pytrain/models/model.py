@@ -91,17 +91,15 @@ class Model:
         """The standard deviation of each output, in target units, for observations as recorded."""
         return self._deviations(params, self.normalised(observations)) * self.normalisation.target_scale
 
-    def surprises(self, params: Params, batch: Batch) -> Tensor:
-        """Each task's mean negative log-likelihood `(tasks,)`, by the deviations; of a prepared batch.
+    def surprises_of(self, outputs: Tensor, deviations: Tensor, batch: Batch) -> Tensor:
+        """Each task's mean negative log-likelihood `(tasks,)` of a prepared batch, by the deviations.
 
-        The errors count as they are: what is learned from it is how far off the predictions are, not what to
-        predict. 0 for a model without deviations.
+        Of Student's t with 4 degrees of freedom, since now and then a player does something else altogether.
+        The errors count as they are: what is learned from it is how far off predictions are, not what to
+        predict.
         """
-        if not self.has_deviations:
-            return torch.zeros_like(batch.weights[..., 0])
-        outputs = self.network(self.shared | params, batch.observations)
-        deviations = self._deviations(params, batch.observations)
-        each = 0.5 * ((outputs - batch.targets).detach() / deviations).square() + deviations.log()
+        errors = (outputs - batch.targets).detach()
+        each = deviations.log() + 2.5 * torch.log1p((errors / deviations).square() / 4)
         return (each.sum(-1) * batch.weights).sum(-1) / batch.weights.sum(-1).clamp(min=1e-6)
 
     def _deviations(self, params: Params, observations: Tensor) -> Tensor:
@@ -115,7 +113,10 @@ class Model:
         A vector: the length of the normalised error, rounded to a parabola at zero (pseudo-Huber: smooth, so
         that MAML may differentiate it twice), or its square. A category: cross-entropy.
         """
-        outputs = self.network(self.shared | params, batch.observations)
+        return self.losses_of(self.network(self.shared | params, batch.observations), batch)
+
+    def losses_of(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """The same, of the network's outputs for the batch."""
         if self.target.kind == "category":
             each = -(batch.targets * torch.log_softmax(outputs, dim=-1)).sum(-1)
         else:

@@ -146,7 +146,10 @@ class MLP:
 
     def __call__(self, params: Params, inputs: Tensor) -> Tensor:
         """`(rows, inputs) -> (rows, outputs)`, or with a leading task axis on inputs and outputs."""
-        values = self.features(params, inputs)
+        return self.answer(params, self.features(params, inputs))
+
+    def answer(self, params: Params, values: Tensor) -> Tensor:
+        """The outputs `(…, rows, outputs)`, of what `features` gave."""
         if self.head_kind == "linear":
             weight, bias = (params[name] for name in self.head)
             return linear(values, weight, bias)
@@ -201,6 +204,10 @@ class GRU:
     def __call__(self, params: Params, inputs: Tensor) -> Tensor:
         """`(rows, inputs) -> (rows, outputs)`, or with a leading task axis on inputs and outputs."""
         return self.top(params, self._last_state(params, inputs))
+
+    def answer(self, params: Params, values: Tensor) -> Tensor:
+        """The outputs `(…, rows, outputs)`, of what `features` gave."""
+        return self.top.answer(params, values)
 
     def _last_state(self, params: Params, inputs: Tensor) -> Tensor:
         size = self.recurrent_size

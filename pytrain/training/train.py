@@ -28,6 +28,7 @@ from pytrain.models.bayesian import Bayesian
 from pytrain.models.model import Model
 from pytrain.models.networks import GRU, MLP, Network, Params
 from pytrain.models.normalisation import Normalisation
+from pytrain.models.on_pooled import encoder_for
 from pytrain.progress import Progress, ProgressCallback, silent
 from pytrain.settings import TrainSettings
 from pytrain.training.distributed import Processes, training_processes
@@ -184,7 +185,7 @@ def _network(settings: TrainSettings, spec: Spec, window: Window) -> Network:
     mlp = MLP(
         inputs=inputs,
         hidden_sizes=settings.hidden_sizes,
-        outputs=chosen.feature_size or spec.target.size,
+        outputs=spec.target.size,
         activation=settings.activation,
         norm=settings.norm,
         context_size=chosen.context_size,
@@ -195,7 +196,10 @@ def _network(settings: TrainSettings, spec: Spec, window: Window) -> Network:
         if is_gru
         else mlp
     )
-    return Bayesian(body, spec.target.size, of_classes) if kind.head == "bayesian" else body
+    if kind.head != "bayesian":
+        return body
+    encoder = encoder_for(body, settings.hidden_sizes[-1:], chosen.feature_size)
+    return Bayesian(body, encoder, spec.target.size, of_classes)
 
 
 def _players(settings: TrainSettings, progress: ProgressCallback) -> tuple[Players, Players]:
@@ -276,7 +280,8 @@ def _draw(learner: Learner, sampler: TaskSampler, device: torch.device) -> Draw:
 
     def draw() -> Tasks:
         tasks = learner.draw(sampler)
-        return Tasks(tuple(map(on_device, tasks.supports)), on_device(tasks.query))
+        spans = tasks.spans and tasks.spans.to(device)
+        return Tasks(tuple(map(on_device, tasks.supports)), on_device(tasks.query), spans)
 
     return draw
 

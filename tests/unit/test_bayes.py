@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -12,13 +12,15 @@ import torch
 from adaptive_agents.errors import PosteriorError
 from adaptive_agents.model.posterior import COVARIANCE, MEAN, PRECISION, RESPONSE, with_posterior
 from adaptive_agents.spec import Target
-from pytrain.data.tasks import Batch, Tasks
+from pytrain.data.tasks import Batch, Spans, Tasks
+from pytrain.learners.bayes import SURPRISE_COUNTS
 from pytrain.learners.inner_loop import adapt, for_each_task
 from pytrain.learners.registry import Learner
-from pytrain.models.bayesian import LOG_NOISE, PRIOR_MEAN, Bayesian
+from pytrain.models.bayesian import Bayesian
 from pytrain.models.model import Model
 from pytrain.models.networks import MLP, Params
 from pytrain.models.normalisation import Normalisation
+from pytrain.models.on_pooled import encoder_for
 from pytrain.settings import DEFAULTS
 
 TASKS, SUPPORT, QUERY, INPUTS, OUTPUTS, FEATURES = 3, 9, 5, 4, 2, 6
@@ -26,11 +28,15 @@ FORGETTING = 0.8
 
 
 def make_learner(kind="vector"):
-    network = Bayesian(MLP(INPUTS, (8,), FEATURES - 1), OUTPUTS, of_classes=kind == "category")
+    base = MLP(INPUTS, (7,), OUTPUTS)
+    network = Bayesian(base, encoder_for(base, (8,), FEATURES - 1), OUTPUTS, of_classes=kind == "category")
     unit = torch.zeros(INPUTS, dtype=torch.float64), torch.ones(INPUTS, dtype=torch.float64)
     of_target = torch.zeros(OUTPUTS, dtype=torch.float64), torch.ones(OUTPUTS, dtype=torch.float64)
-    target = Target(kind, "what", OUTPUTS)
-    return Learner.of("bayes", Model(network, target, Normalisation(*unit, *of_target)), DEFAULTS["bayes"])
+    model = Model(network, Target(kind, "what", OUTPUTS), Normalisation(*unit, *of_target))
+    pooled = {
+        name: value.double() for name, value in base.init_params(torch.Generator().manual_seed(4)).items()
+    }
+    return Learner.of("bayes", model, DEFAULTS["bayes"], pooled)
 
 
 def make_meta_params(learner: Learner) -> Params:
@@ -52,30 +58,35 @@ def make_batch(examples: int, seed: int) -> Batch:
     )
 
 
-def plain_posterior(learner: Learner, meta_params: Params, batch: Batch, task: int):
+def part_of(batch: Batch, task: slice, rows: slice) -> Batch:
+    return Batch(*(column[task, rows] for column in vars(batch).values()))
+
+
+def plain_posterior(model: Model, start: Params, batch: Batch):
     """Mean and covariance, from example to example, each time forgetting a part of what was before."""
-    model, start = learner.split(meta_params)
     network: Bayesian = model.network
     prior = torch.linalg.inv(start[COVARIANCE])
-    precision, response = prior.clone(), prior @ meta_params[PRIOR_MEAN]
-    for row in range(batch.weights.shape[1]):
-        weight = batch.weights[task, row]
-        phi = network.features(model.shared, batch.observations[task, row][None])[0]
+    precision, response = prior.clone(), torch.zeros(FEATURES, OUTPUTS, dtype=torch.float64)
+    pooled = {name.removeprefix("base."): value for name, value in model.shared.items() if "base." in name}
+    for seen, target, weight in zip(*(column[0] for column in vars(batch).values()), strict=True):
+        phi = network.features(model.shared, seen[None])[0]
+        answer = network.base(pooled, seen[None])[0]
         kept = model.shared["forgetting"] ** weight
         precision = prior + kept * (precision - prior) + weight * torch.outer(phi, phi)
-        first = prior @ meta_params[PRIOR_MEAN]
-        response = first + kept * (response - first) + weight * torch.outer(phi, batch.targets[task, row])
+        left = target - (answer.softmax(-1) if network.of_classes else answer)
+        response = kept * response + weight * torch.outer(phi, left)
     covariance = torch.linalg.inv(precision)
     return covariance @ response, covariance
 
 
 def test_the_posterior_is_that_of_one_example_after_the_other():
     learner = make_learner()
-    meta_params, batch = make_meta_params(learner), make_batch(SUPPORT, 1)
-    model, start = learner.split(meta_params)
+    batch = make_batch(SUPPORT, 1)
+    model, start = learner.split(make_meta_params(learner))
     adapted = adapt(model, for_each_task(start, TASKS), [batch], 1.0)
     for task in range(TASKS):
-        mean, covariance = plain_posterior(learner, meta_params, batch, task)
+        one = part_of(batch, slice(task, task + 1), slice(None))
+        mean, covariance = plain_posterior(model, start, one)
         assert torch.allclose(adapted[MEAN][task], mean, atol=1e-9)
         assert torch.allclose(adapted[COVARIANCE][task], covariance, atol=1e-9)
 
@@ -85,10 +96,7 @@ def test_what_came_in_two_parts_is_known_as_if_it_had_come_at_once():
     batch = make_batch(SUPPORT, 1)
     model, start = learner.split(make_meta_params(learner))
     params = for_each_task(start, TASKS)
-    halves = [
-        Batch(batch.observations[:, a:b], batch.targets[:, a:b], batch.weights[:, a:b])
-        for a, b in pairwise((0, 4, SUPPORT))
-    ]
+    halves = [part_of(batch, slice(None), slice(a, b)) for a, b in pairwise((0, 4, SUPPORT))]
     at_once, in_parts = adapt(model, params, [batch], 1.0), adapt(model, params, halves, 1.0)
     for name, value in at_once.items():
         assert torch.allclose(in_parts[name], value, atol=1e-9), name
@@ -102,6 +110,9 @@ def test_who_has_shown_nothing_has_the_prior():
     adapted = adapt(model, for_each_task(start, TASKS), [nothing], 1.0)
     for name, value in start.items():
         assert torch.allclose(adapted[name][1], value, atol=1e-9), name
+    pooled = {name.removeprefix("base."): value for name, value in model.shared.items() if "base." in name}
+    asked = make_batch(QUERY, 2).observations
+    assert torch.equal(model.predict(adapted, asked), model.network.base(pooled, asked))
 
 
 def test_the_deviation_is_that_of_noise_and_weights_together():
@@ -112,42 +123,44 @@ def test_the_deviation_is_that_of_noise_and_weights_together():
     asked = make_batch(QUERY, 2).observations
     found = model.deviations(adapted, asked)
     phi = model.network.features(model.shared, asked[1, 2][None])[0]
-    noise = meta_params[LOG_NOISE].exp()
-    variance = noise**2 * (1 + phi @ adapted[COVARIANCE][1] @ phi)
+    noise = (phi @ meta_params["noise.weight"] + meta_params["noise.bias"]).exp()
+    variance = noise**2 * (1 + meta_params["spread"].exp() * (phi @ adapted[COVARIANCE][1] @ phi))
     assert torch.allclose(found[1, 2] ** 2, variance, atol=1e-9)
     assert (found < model.deviations(for_each_task(start, TASKS), asked)).all()
 
 
 @pytest.mark.parametrize("kind", ["vector", "category"])
-def test_the_meta_gradient_is_that_of_a_plain_loop_over_tasks(kind):
+def test_the_meta_gradient_is_that_of_a_plain_loop_over_the_cuts_of_each_stretch(kind):
     learner = make_learner(kind)
-    support, query = make_batch(SUPPORT, 1), make_batch(QUERY, 2)
+    support, query = make_batch(SUPPORT, 1), make_batch(2 * QUERY, 2)
     if kind == "category":
         support, query = (
             replace(each, targets=torch.eye(2, dtype=torch.float64)[each.targets.argmax(-1)])
             for each in (support, query)
         )
+    spans = Spans(torch.tensor([[0, 2], [3, 0], [4, 4]]), torch.tensor([[5, 9], [7, 1], [4, 8]]))
     meta_params = {name: value.requires_grad_() for name, value in make_meta_params(learner).items()}
-    found, loss = learner.meta_gradient(meta_params, Tasks((support,), query))
-    losses = []
-    for task in range(TASKS):
-        model, start = learner.split(meta_params)
-        centred = replace(support, targets=support.targets - (0.5 if kind == "category" else 0.0))
-        mean, covariance = plain_posterior(learner, meta_params, centred, task)
+    found, loss = learner.meta_gradient(meta_params, Tasks((support,), query, spans))
+    model, start = learner.split(meta_params)
+    losses, surprises = [], []
+    for task, cut in product(range(TASKS), range(2)):
+        known = slice(int(spans.first[task, cut]), int(spans.end[task, cut]))
+        mean, covariance = plain_posterior(model, start, part_of(support, slice(task, task + 1), known))
         own = {**start, MEAN: mean[None], COVARIANCE: covariance[None]}
-        one = Batch(
-            query.observations[task : task + 1],
-            query.targets[task : task + 1],
-            query.weights[task : task + 1],
-        )
-        losses.append(torch.stack([model.losses(own, one)[0], model.surprises(own, one)[0]]))
-    plain_loss, surprise = torch.stack(losses).mean(0)
+        asked = part_of(query, slice(task, task + 1), slice(cut * QUERY, (cut + 1) * QUERY))
+        losses.append(model.losses(own, asked)[0])
+        if kind == "vector":
+            outputs = model.predict(own, asked.observations)
+            surprises.append(model.surprises_of(outputs, model.deviations(own, asked.observations), asked)[0])
+    plain_loss = torch.stack(losses).mean()
     assert torch.allclose(loss, plain_loss.detach(), atol=1e-9)
-    plain = torch.autograd.grad(plain_loss + surprise, tuple(meta_params.values()), allow_unused=True)
+    objective = plain_loss + (SURPRISE_COUNTS * torch.stack(surprises).mean() if surprises else 0)
+    plain = torch.autograd.grad(objective, tuple(meta_params.values()), allow_unused=True)
     for (name, gradient), expected in zip(found.items(), plain, strict=True):
         expected = torch.zeros_like(gradient) if expected is None else expected
         assert torch.allclose(gradient, expected, atol=1e-8), name
-        assert name.startswith("layer") or gradient.abs().max() > 0 or name == LOG_NOISE, name
+        is_of_noise = name.startswith(("noise", "spread"))
+        assert gradient.abs().max() > 0 or (kind == "category" and is_of_noise), name
 
 
 def statistics(scale: float = 1.0) -> dict[str, np.ndarray]:

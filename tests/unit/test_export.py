@@ -27,6 +27,7 @@ from pytrain.models.bayesian import Bayesian
 from pytrain.models.model import Model, load_model, save_model
 from pytrain.models.networks import GRU, MLP, Params
 from pytrain.models.normalisation import Normalisation
+from pytrain.models.on_pooled import encoder_for
 from pytrain.settings import DEFAULTS, Algorithm
 from tests.synthetic_players import make_players, sinusoid_spec
 
@@ -80,16 +81,14 @@ def make_model(case: Case) -> tuple[Model, Params]:
     network = MLP(inputs, (64, 64), players.spec.target.size, **case.mlp)
     if case.recurrent_size:
         network = GRU(FEATURES, case.window, case.recurrent_size, network)
+    pooled = None
     if case.algorithm == "bayes":
-        body = (
-            replace(network, outputs=16)
-            if isinstance(network, MLP)
-            else replace(network, top=replace(network.top, outputs=16))
-        )
-        network = Bayesian(body, players.spec.target.size, case.kind == "category")
+        pooled = network.init_params(torch.Generator().manual_seed(2))
+        encoder = encoder_for(network, (32,), 16)
+        network = Bayesian(network, encoder, players.spec.target.size, case.kind == "category")
     settings = replace(DEFAULTS[case.algorithm], **case.changes)
     model = Model(network, players.spec.target, Normalisation.of(players))
-    learner = Learner.of(case.algorithm, model, settings)
+    learner = Learner.of(case.algorithm, model, settings, pooled)
     random = torch.Generator().manual_seed(1)
     return learner.split(
         {
