@@ -16,15 +16,25 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from pytrain.errors import PytrainError
 
 Algorithm = Literal[
-    "bayes", "maml", "fomaml", "anil", "reptile", "metasgd", "protonet", "cavia", "pooled", "scratch"
+    "memory",
+    "bayes",
+    "maml",
+    "fomaml",
+    "anil",
+    "reptile",
+    "metasgd",
+    "protonet",
+    "cavia",
+    "pooled",
+    "scratch",
 ]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 Architecture = Literal["mlp", "gru"]
 Activation = Literal["tanh", "relu", "elu"]
 Norm = Literal["none", "layer", "batch"]
-Head = Literal["linear", "prototypes", "bayesian"]
+Head = Literal["linear", "prototypes", "bayesian", "memory"]
 VectorLoss = Literal["huber", "squared"]
-InnerOptimiser = Literal["sgd", "adam", "prototypes", "posterior"]
+InnerOptimiser = Literal["sgd", "adam", "prototypes", "posterior", "recall"]
 InnerRates = Literal["fixed", "per-weight", "per-step"]
 Compile = Literal["auto", "always", "never"]
 
@@ -52,6 +62,18 @@ class MetaTraining:
 
 
 DEFAULTS: dict[Algorithm, MetaTraining] = {
+    "memory": MetaTraining(
+        inner_optimiser="recall",
+        inner_lr=1.0,
+        num_inner_steps=1,
+        support_size=512,
+        query_size=24,
+        meta_batch_size=8,
+        meta_lr=2e-3,
+        meta_steps=2000,
+        feature_size=64,
+        cuts=8,
+    ),
     "bayes": MetaTraining(
         inner_optimiser="posterior",
         inner_lr=1.0,
@@ -174,9 +196,9 @@ class TrainSettings:
     context_size: Annotated[int | None, _own("context_size", "INT")] = None
     """cavia: how many numbers are a player's own."""
     cuts: Annotated[int | None, _own("cuts", "INT")] = None
-    """bayes: how often a stretch of play (of support_size moments) is cut into support and query."""
+    """memory, bayes: how often a stretch of play (of support_size moments) is cut into support and query."""
     feature_size: Annotated[int | None, _own("feature_size", "INT")] = None
-    """bayes: how many features of what is observed its regression sees."""
+    """memory, bayes: how many features of what is observed they compare or regress on."""
 
     validations: int = 10
     """How often to measure on the meta-validation players; the best model is kept."""

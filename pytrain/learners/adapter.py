@@ -44,8 +44,7 @@ class Adapter(Protocol):
         """The step sizes to try, the longest first."""
         ...
 
-    @property
-    def support_sizes(self) -> tuple[int, ...]:
+    def support_sizes(self, model: Model) -> tuple[int, ...]:
         """The sizes of the support set to try, the smallest first."""
         ...
 

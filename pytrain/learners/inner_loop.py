@@ -16,6 +16,7 @@ from pytrain.learners.adapter import Adapter, InnerStep
 from pytrain.learners.gradient import AdamSteps, GradientSteps
 from pytrain.learners.posterior import Posterior
 from pytrain.learners.prototypes import PrototypeMeans
+from pytrain.learners.recall import Recall
 from pytrain.models.model import Model
 from pytrain.models.networks import Params
 from pytrain.settings import InnerOptimiser
@@ -25,6 +26,7 @@ ADAPTERS: dict[InnerOptimiser, Adapter] = {
     "adam": AdamSteps(),
     "prototypes": PrototypeMeans(),
     "posterior": Posterior(),
+    "recall": Recall(),
 }
 
 

@@ -31,7 +31,11 @@ class Posterior:
 
     consolidation: Consolidation = "statistics"
     most_steps: int = 1
-    support_sizes: tuple[int, ...] = (1024,)
+
+    def support_sizes(self, model: Model) -> tuple[int, ...]:
+        """All that there is: more examples than an exporter's test need not be told apart."""
+        del model
+        return (1024,)
 
     def inner_lrs(self, model: Model) -> tuple[float, ...]:
         """It has no step size."""

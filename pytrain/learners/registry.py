@@ -13,7 +13,19 @@ from torch import Tensor
 
 from pytrain.data.tasks import Tasks, TaskSampler
 from pytrain.errors import PytrainError
-from pytrain.learners import anil, bayes, cavia, fomaml, maml, metasgd, pooled, protonet, reptile, scratch
+from pytrain.learners import (
+    anil,
+    bayes,
+    cavia,
+    fomaml,
+    maml,
+    memory,
+    metasgd,
+    pooled,
+    protonet,
+    reptile,
+    scratch,
+)
 from pytrain.learners.inner_loop import start
 from pytrain.learners.kind import Kind
 from pytrain.models.meta_params import RATE, initialise, split
@@ -27,7 +39,7 @@ RATES_LEARN_FASTER = 3.0  # they are logarithms: what counts is by how many time
 
 KINDS: dict[Algorithm, Kind] = {
     module.KIND.algorithm: module.KIND
-    for module in (maml, fomaml, anil, reptile, metasgd, protonet, cavia, bayes, pooled, scratch)
+    for module in (maml, fomaml, anil, reptile, metasgd, protonet, cavia, bayes, memory, pooled, scratch)
 }
 
 

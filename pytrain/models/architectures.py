@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from pytrain.models.bayesian import Bayesian
+from pytrain.models.memory import Memory
 from pytrain.models.networks import GRU, MLP, Network
 
 
 def network_from(description: dict[str, Any]) -> Network:
     """The network that `describe` describes."""
     entries = dict(description)
-    if entries.pop("name") == "bayesian":
+    name = entries.pop("name")
+    if name in ("bayesian", "memory"):
         parts = {"base": _base_from(entries["base"]), "encoder": _mlp_from(entries["encoder"])}
-        return Bayesian(**entries | parts)
+        return Bayesian(**entries | parts) if name == "bayesian" else Memory(**entries | parts)
     return _base_from(description)
 
 

@@ -52,11 +52,11 @@ class OnPooled:
 
     def encoded(self, params: Params, inputs: Tensor) -> Encoded:
         """Features and the pooled network's answer, for parameters that all tasks share."""
-        base = _below(params, BASE)
+        base = below(params, BASE)
         hidden = self.base.features(base, inputs)
         answer = self.base.answer(base, hidden)
         seen = torch.cat([inputs, hidden, answer], dim=-1)
-        return Encoded(self.encoder(_below(params, ENCODER), seen), answer)
+        return Encoded(self.encoder(below(params, ENCODER), seen), answer)
 
     def residual(self, targets: Tensor, answer: Tensor) -> Tensor:
         """What the pooled network's answer leaves to be explained of prepared targets."""
@@ -79,5 +79,6 @@ def as_base(pooled: Params) -> Params:
     return {BASE + name: value for name, value in pooled.items()}
 
 
-def _below(params: Params, prefix: str) -> Params:
+def below(params: Params, prefix: str) -> Params:
+    """The parameters whose names begin with a prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}

@@ -25,12 +25,13 @@ from pytrain.errors import PytrainError
 from pytrain.export.brain import export_brain
 from pytrain.learners.registry import KINDS, Learner
 from pytrain.models.bayesian import Bayesian
+from pytrain.models.memory import Memory
 from pytrain.models.model import Model
 from pytrain.models.networks import GRU, MLP, Network, Params
 from pytrain.models.normalisation import Normalisation
 from pytrain.models.on_pooled import encoder_for
 from pytrain.progress import Progress, ProgressCallback, silent
-from pytrain.settings import TrainSettings
+from pytrain.settings import Head, TrainSettings
 from pytrain.training.distributed import Processes, training_processes
 from pytrain.training.outer_loop import Draw, OuterLoop, Watching
 from pytrain.training.resuming import CheckpointFile, checkpoint_path, fingerprint_of
@@ -38,6 +39,7 @@ from pytrain.training.validation import Adaptation, Validation
 
 __all__ = ["TrainResult", "TrainSettings", "train"]
 
+ON_POOLED: dict[Head, type[Bayesian] | type[Memory]] = {"bayesian": Bayesian, "memory": Memory}
 LARGEST_SUPPORT = 512  # for the looks at the meta-validation players during training
 
 
@@ -196,10 +198,10 @@ def _network(settings: TrainSettings, spec: Spec, window: Window) -> Network:
         if is_gru
         else mlp
     )
-    if kind.head != "bayesian":
+    if kind.head not in ON_POOLED:
         return body
     encoder = encoder_for(body, settings.hidden_sizes[-1:], chosen.feature_size)
-    return Bayesian(body, encoder, spec.target.size, of_classes)
+    return ON_POOLED[kind.head](body, encoder, spec.target.size, of_classes)
 
 
 def _players(settings: TrainSettings, progress: ProgressCallback) -> tuple[Players, Players]:

@@ -103,7 +103,7 @@ class Validation:
         if not may_adapt:
             return self._measured_on_all(model, params, Adaptation(0.0, 0, 0, math.nan, math.nan, 0.0))
         inner_lrs = adapter_of(model).inner_lrs(model)
-        sizes = adapter_of(model).support_sizes
+        sizes = adapter_of(model).support_sizes(model)
         first_size = min(sizes, key=lambda size: abs(size - FIRST_SUPPORT_SIZE))
         larger = [size for size in sizes if size > first_size]
         smaller = [size for size in reversed(sizes) if size < first_size]

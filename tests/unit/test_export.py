@@ -24,6 +24,7 @@ from pytrain.export.brain import check_same_as_torch, export_brain
 from pytrain.learners.inner_loop import adapt
 from pytrain.learners.registry import Learner
 from pytrain.models.bayesian import Bayesian
+from pytrain.models.memory import Memory
 from pytrain.models.model import Model, load_model, save_model
 from pytrain.models.networks import GRU, MLP, Params
 from pytrain.models.normalisation import Normalisation
@@ -71,6 +72,8 @@ CASES = {
     "protonet": Case("protonet", "category", 1, {}, {"head_kind": "prototypes"}),
     "bayes": Case("bayes", "vector"),
     "bayes, gru, category": Case("bayes", "category", WINDOW, recurrent_size=8),
+    "memory": Case("memory", "vector", WINDOW),
+    "memory, category": Case("memory", "category"),
 }
 
 
@@ -82,10 +85,11 @@ def make_model(case: Case) -> tuple[Model, Params]:
     if case.recurrent_size:
         network = GRU(FEATURES, case.window, case.recurrent_size, network)
     pooled = None
-    if case.algorithm == "bayes":
+    if case.algorithm in ("bayes", "memory"):
         pooled = network.init_params(torch.Generator().manual_seed(2))
         encoder = encoder_for(network, (32,), 16)
-        network = Bayesian(network, encoder, players.spec.target.size, case.kind == "category")
+        of = (network, encoder, players.spec.target.size, case.kind == "category")
+        network = Bayesian(*of) if case.algorithm == "bayes" else Memory(*of, size=24)
     settings = replace(DEFAULTS[case.algorithm], **case.changes)
     model = Model(network, players.spec.target, Normalisation.of(players))
     learner = Learner.of(case.algorithm, model, settings, pooled)
