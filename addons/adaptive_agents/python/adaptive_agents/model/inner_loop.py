@@ -32,7 +32,7 @@ class InnerLoop:
     consolidation: str = AVERAGE
     """What of a player lasts, one of `KINDS`: an average of weights, statistics, or the examples alone."""
     forgetting: float = 1.0
-    """Of "statistics": what is left of all that was known, at each new example; in (0, 1]."""
+    """Of "statistics": what is left of all that was known, at each new moment; in (0, 1]."""
     round_forgetting: float = 0.9
     """Of "statistics": what is left of it at the end of a round; in (0, 1]."""
 
