@@ -124,6 +124,12 @@ def test_a_brain_with_a_window_takes_the_last_observations_as_one_row(tmp_path: 
     np.testing.assert_allclose(together[0], expected, atol=1e-6)
 
 
+def test_a_brain_with_a_sparse_window_takes_a_mark_with_each_observation(tmp_path: Path) -> None:
+    brain = make_tiny_brain(tmp_path / "a.brain", window=5, stride_ticks=30)
+    assert (brain.window, brain.input_size) == (Window(5, 30), 5 * 4)
+    assert brain.predict(np.zeros((2, 20), np.float32)).shape == (2, brain.spec.target.size)
+
+
 def test_a_brain_of_before_windows_takes_the_newest_observation_alone(brain: Brain) -> None:
     with zipfile.ZipFile(brain.source) as archive:
         assert "window" not in json.loads(archive.read("manifest.json"))
@@ -134,6 +140,19 @@ def test_a_brain_of_before_windows_takes_the_newest_observation_alone(brain: Bra
 def test_a_window_that_makes_no_sense_is_refused(brain: Brain, window: Any) -> None:
     data = repack(Path(brain.source).read_bytes(), change_manifest(window=window))
     with pytest.raises(BrainError, match=r"'archer\.brain': its manifest has the window .*1 or more"):
+        Brain.load(data, "archer.brain")
+
+
+@pytest.mark.parametrize("stride", [-1, 1.5, True, "30", None])
+def test_a_window_stride_that_makes_no_sense_is_refused(brain: Brain, stride: Any) -> None:
+    data = repack(Path(brain.source).read_bytes(), change_manifest(window=4, window_stride_ticks=stride))
+    with pytest.raises(BrainError, match=r"'archer\.brain': its manifest has the window stride .*0 or more"):
+        Brain.load(data, "archer.brain")
+
+
+def test_a_stride_without_a_window_is_refused(brain: Brain) -> None:
+    data = repack(Path(brain.source).read_bytes(), change_manifest(window_stride_ticks=30))
+    with pytest.raises(BrainError, match="the window stride 30 and the window 1"):
         Brain.load(data, "archer.brain")
 
 

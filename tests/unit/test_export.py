@@ -58,6 +58,11 @@ class Case:
     changes: dict[str, object] = field(default_factory=dict)  # of the learner's settings
     mlp: dict[str, object] = field(default_factory=dict)
     recurrent_size: int = 0
+    stride_ticks: int = 0
+
+    @property
+    def sees(self) -> Window:
+        return Window(self.window, self.stride_ticks)
 
 
 CASES = {
@@ -66,7 +71,7 @@ CASES = {
     "rates per step, layer norm, window": Case(
         "maml", "vector", WINDOW, {"inner_rates": "per-step"}, {"norm": "layer"}
     ),
-    "anil, gru": Case("anil", "vector", WINDOW, recurrent_size=8),
+    "anil, gru, sparse window": Case("anil", "vector", WINDOW, recurrent_size=8, stride_ticks=6),
     "inner adam": Case("reptile", "category", 1, {"inner_optimiser": "adam"}),
     "cavia": Case("cavia", "category", 1, {"context_size": 5}, {"context_size": 5}),
     "protonet": Case("protonet", "category", 1, {}, {"head_kind": "prototypes"}),
@@ -79,11 +84,11 @@ CASES = {
 
 def make_model(case: Case) -> tuple[Model, Params]:
     """A model of random weights, away from what they start with."""
-    players = make_players(4, case.kind).with_window(Window(case.window))
-    inputs = case.recurrent_size or case.window * FEATURES
+    players = make_players(4, case.kind).with_window(case.sees)
+    inputs = case.recurrent_size or case.sees.input_size(FEATURES)
     network = MLP(inputs, (64, 64), players.spec.target.size, **case.mlp)
     if case.recurrent_size:
-        network = GRU(FEATURES, case.window, case.recurrent_size, network)
+        network = GRU(case.sees.slot_size(FEATURES), case.window, case.recurrent_size, network)
     pooled = None
     if case.algorithm in ("bayes", "memory"):
         pooled = network.init_params(torch.Generator().manual_seed(2))
@@ -109,7 +114,8 @@ def exported(request, tmp_path_factory) -> tuple[Brain, Model, Params]:
     model, params = make_model(case)
     path = tmp_path_factory.mktemp(case.algorithm) / "archer.brain"
     inner_loop = ABOUT["inner_loop"] | {"inner_lr": INNER_LR}
-    about = ABOUT | {"algorithm": case.algorithm, "window": case.window, "inner_loop": inner_loop}
+    about = ABOUT | {"algorithm": case.algorithm, "inner_loop": inner_loop}
+    about |= {"window": case.window, "window_stride_ticks": case.stride_ticks}
     export_brain(path, model, params, sinusoid_spec(case.kind), about)
     return Brain.open(path), model, params
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given
@@ -132,17 +134,21 @@ def test_a_brain_with_another_spec_gives_a_clear_error_and_then_a_fresh_memory(
     assert aside.read_bytes() == before
 
 
-@pytest.mark.parametrize(("before", "now"), [(1, 4), (4, 1), (4, 2)])
+@pytest.mark.parametrize(
+    ("before", "now"), [((1,), (4,)), ((4,), (1,)), ((4,), (2,)), ((4,), (3, 30)), ((3, 30), (3, 6))]
+)
 def test_a_brain_with_another_window_gives_a_clear_error_and_then_a_fresh_memory(
-    tmp_path: Path, before: int, now: int
+    tmp_path: Path, before: tuple[int, ...], now: tuple[int, ...]
 ) -> None:
     profile = Profile("ann")
-    play(profile, make_tiny_brain(tmp_path / "archer.brain", window=before))
+    play(profile, made_with(tmp_path, Window(*before)))
     kept = profile.to_bytes()
-    retrained = make_tiny_brain(tmp_path / "archer.brain", window=now)
+    retrained = made_with(tmp_path, Window(*now))
     loaded = Profile.from_bytes(kept, "ann.profile")
     for each in (loaded, profile):  # met again in a new game, and exchanged while the game runs
-        message = f"predicts from {Window(now)}, the examples .* player 'ann' hold {Window(before)}: .*afresh"
+        message = (
+            f"predicts from {Window(*now)}, the examples .* player 'ann' hold {Window(*before)}: .*afresh"
+        )
         with pytest.raises(ProfileError, match=message):
             each.memory_for(retrained)
         assert each.examples == 30, "the old examples stay until they are given up"
@@ -160,13 +166,31 @@ def test_another_window_is_no_matter_where_nothing_was_learned(tmp_path: Path) -
     assert loaded.memory_for(retrained).slow_params is retrained.init_params
 
 
-def test_a_player_of_a_brain_with_a_window_is_known_the_next_time(tmp_path: Path) -> None:
-    brain = make_tiny_brain(tmp_path / "archer.brain", window=3)
+def made_with(folder: Path, window: Window) -> Brain:
+    return make_tiny_brain(folder / "archer.brain", window=window.size, stride_ticks=window.stride_ticks)
+
+
+@pytest.mark.parametrize("window", [Window(3), Window(3, 30)], ids=str)
+def test_a_player_of_a_brain_with_a_window_is_known_the_next_time(tmp_path: Path, window: Window) -> None:
+    brain = made_with(tmp_path, window)
     profile = Profile("ann")
     before = play(profile, brain)
     memory = Profile.from_bytes(profile.to_bytes(), "ann.profile").memory_for(brain)
     assert_remembers(memory, before)
-    assert memory.support.in_order().observations.shape == (1, 30, 9)
+    assert memory.support.in_order().observations.shape == (1, 30, brain.input_size)
+
+
+def test_a_profile_of_before_sparse_windows_is_one_of_the_last_observations(tmp_path: Path) -> None:
+    brain = make_tiny_brain(tmp_path / "archer.brain", window=3)
+    profile = Profile("ann")
+    before = play(profile, brain)
+    data = profile.to_bytes()
+    magic, payload = data[:8], msgpack.unpackb(data[40:])
+    for entry in payload["brains"]:
+        assert entry.pop("window_stride_ticks") == 0
+    packed = msgpack.packb(payload)
+    old = magic + hashlib.sha256(packed).digest() + packed
+    assert_remembers(Profile.from_bytes(old, "ann.profile").memory_for(brain), before)
 
 
 def test_files_moved_aside_never_replace_each_other(tmp_path: Path) -> None:

@@ -239,6 +239,14 @@ def test_where_to_write_is_checked_before_anything_long(sessions, tmp_path):
         train(settings(sessions, tmp_path / "a.onnx"))
 
 
+@pytest.mark.parametrize("model", ["mlp", "gru"])
+def test_a_sparse_window_is_trained_with_and_named_in_the_manifest(sessions, tmp_path, no_export, model):
+    train(settings(sessions, tmp_path / "a.brain", model=model, window=5, window_stride=12, meta_steps=2))
+    assert (no_export["window"], no_export["window_stride_ticks"]) == (5, 12)
+    assert no_export["model"].network.inputs == 5 * (3 + 1)
+    assert torch.isfinite(no_export["params"]["layer1.weight"]).all()
+
+
 @pytest.mark.parametrize("algorithm", ["maml", "pooled"])
 def test_a_support_size_of_0_means_no_adaptation(sessions, tmp_path, no_export, algorithm):
     result = train(settings(sessions, tmp_path / "a.brain", algorithm=algorithm, support_size=0))
@@ -251,6 +259,7 @@ def test_a_support_size_of_0_means_no_adaptation(sessions, tmp_path, no_export, 
     ("amount", "message"),
     [
         ({"window": 0}, "--window is 0: it must be 1 or more"),
+        ({"window_stride": 30}, "--window-stride is 30, but --window 1 sees nothing before"),
         ({"hidden_sizes": (32, 0)}, "--hidden-sizes is 0: it must be 1 or more"),
         ({"validations": 0}, "--validations is 0"),
         ({"inner_lr": -0.1}, r"--inner-lr is -0\.1: it must be 0 or more"),
