@@ -66,8 +66,10 @@ class Tasks:
     spans: Spans | None = None  # of tracks
 
 
-EMPTY_SHARE = 0.02
-"""The part of a track's cuts at which nothing is known yet, beside those at its start."""
+WHOLE_SHARE = 0.5
+"""The part of a stretch's cuts at which all that is known counts; at the others some of it."""
+EMPTY_SHARE = 0.04
+"""The part of those others at which nothing counts."""
 
 _Drawn = tuple[Tensor, Tensor]
 """Examples by their index, and whether each is there; both of any one shape."""
@@ -171,8 +173,8 @@ class TaskSampler:
         """A meta-batch of stretches of play, each cut `groups` times: what is encoded once serves all cuts.
 
         A stretch is up to `support_size` moments in a row, oldest first, anywhere in a player's play. At each
-        cut, anywhere in it, a number of the moments known by then counts that is spread evenly by its
-        logarithm, from none to all; `query_size` queries come from the time after the cut.
+        cut, anywhere in it, either all moments known by then count, or some, whose number is spread evenly by
+        its logarithm; `query_size` queries come from the time after the cut.
         """
         players = self._players
         who = self._draw_players(meta_batch_size)
@@ -188,12 +190,12 @@ class TaskSampler:
         )
         example, _ = _of_moments(players, cut_at, torch.ones_like(cut_at).bool())
         cut = players.history.pages.take(players.history.ticks, example.flatten()).view_as(example)
-        cut = (cut - players.starts[who][:, None]).T
+        cut = (cut - players.starts[who][:, None]).T.contiguous()
         known = players.first_moment_at(who, cut - players.spec.horizon_ticks + 1).T - start[:, None]
         known = known.clamp(min=0)
-        fraction = torch.rand(known.shape, generator=self._random, dtype=torch.float64)
-        counted = ((known + 1).double() ** fraction).long() - (fraction < EMPTY_SHARE).long()
-        counted = torch.minimum(counted.clamp(min=0), known)
+        share, fraction = torch.rand((2, *known.shape), generator=self._random, dtype=torch.float64)
+        some = ((known + 1).double() ** fraction).long().clamp(max=known) * (fraction > EMPTY_SHARE)
+        counted = torch.where(share < WHOLE_SHARE, known, some)
         after, end = players.first_at(who, torch.stack([cut, cut + self._window]))
         asked = self._some(after.T.flatten(), end.T.flatten(), query_size)
         asked = (asked[0].reshape(len(who), -1), asked[1].reshape(len(who), -1))

@@ -199,3 +199,36 @@ def test_one_seed_draws_the_same_examples_through_any_window():
     narrow, wide = (TaskSampler(each, Cuts(), 0) for each in (players, players.with_window(Window(4))))
     expected, found = (sampler.tasks(8, 16, 16, 2, 8) for sampler in (narrow, wide))
     assert torch.equal(expected.query.observations, found.query.observations[..., -3:])
+
+
+@given(st.integers(0, 1000), st.integers(20, 400))
+def test_what_counts_at_a_cut_of_a_stretch_was_known_before_every_query_of_it(seed, examples):
+    players = telling_players(3, 60 + examples)
+    tasks = TaskSampler(players, Cuts(1.0, 20.0, 5.0), seed).tracks(6, 64, 5, 4)
+    (support,), spans = tasks.supports, tasks.spans
+    weights = spans.weights(support.weights)
+    for task in range(6):
+        ticks = support.observations[task, :, 1].long()
+        assert ticks_of(support, task) == sorted({*ticks_of(support, task)})
+        for cut in range(5):
+            known = ticks[weights[task, cut] > 0].tolist()
+            asked = tasks.query.observations[task, 4 * cut : 4 * cut + 4, 1].long().tolist()
+            there = tasks.query.weights[task, 4 * cut : 4 * cut + 4] > 0
+            assert len(known) == int(spans.end[task, cut] - spans.first[task, cut])
+            assert all(
+                tick + HORIZON_TICKS <= moment
+                for tick in known
+                for moment, is_there in zip(asked, there, strict=True)
+                if is_there
+            )
+
+
+def test_the_cuts_of_stretches_know_nothing_little_and_all():
+    tasks = TaskSampler(telling_players(3, 600), Cuts(), 0).tracks(40, 200, 8, 2)
+    counted = (tasks.spans.end - tasks.spans.first).flatten().tolist()
+    assert counted.count(0) > 5
+    assert sum(1 <= each <= 5 for each in counted) > 25
+    assert sum(each > 100 for each in counted) > 20
+    starts = {int(first) for first in tasks.supports[0].observations[:, 0, 1]}
+    assert min(starts) < 600
+    assert max(starts) > 1800
