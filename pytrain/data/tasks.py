@@ -38,6 +38,12 @@ class Spans:
     first: Tensor  # (tasks, groups): the first example of the support that counts
     end: Tensor  # (tasks, groups): the one after the last
 
+    @classmethod
+    def of_all(cls, support: Batch) -> Spans:
+        """A single cut, at which everything counts."""
+        first = torch.zeros(len(support.weights), 1, dtype=torch.long, device=support.weights.device)
+        return cls(first, first + support.weights.shape[1])
+
     @property
     def groups(self) -> int:
         """Cuts of each task."""
@@ -63,7 +69,9 @@ class Tasks:
 
     supports: tuple[Batch, ...]  # one for each inner step
     query: Batch
-    spans: Spans | None = None  # of tracks
+    spans: Spans | None = (
+        None  # of stretches that are cut many times; None: everything counts for every query
+    )
 
 
 WHOLE_SHARE = 0.5

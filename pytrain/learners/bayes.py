@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pytrain.data.tasks import Batch, Tasks, TaskSampler
-from pytrain.errors import PytrainError
+from pytrain.data.tasks import Batch, Spans, Tasks, TaskSampler
 from pytrain.learners.gradient import differentiable, gradients_of
 from pytrain.learners.inner_loop import for_each_task, start
 from pytrain.learners.kind import Kind
@@ -55,8 +54,7 @@ def _known_at_each_cut(model: Model, params: Params, tasks: Tasks) -> tuple[Para
     What is seen at a moment is encoded once, for all cuts of its stretch.
     """
     network, (support,), spans = network_of(model), tasks.supports, tasks.spans
-    if spans is None:
-        raise PytrainError("bayes learns from stretches of play that are cut many times: draw tracks")
+    spans = spans or Spans.of_all(support)
     features, answer = network.regressed(model.shared, support.observations)
     residual = network.residual(support.targets, answer)
     weights = spans.weights(support.weights).flatten(0, 1)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pytrain.data.tasks import Tasks, TaskSampler
-from pytrain.errors import PytrainError
+from pytrain.data.tasks import Spans, Tasks, TaskSampler
 from pytrain.learners.bayes import SURPRISE_COUNTS
 from pytrain.learners.gradient import differentiable, gradients_of
 from pytrain.learners.kind import Kind
@@ -35,8 +34,7 @@ def meta_gradient(
     meta_params = differentiable(meta_params)
     model, _ = split(model, meta_params)
     network, query, (support,), spans = memory_of(model), tasks.query, tasks.supports, tasks.spans
-    if spans is None:
-        raise PytrainError("memory learns from stretches of play that are cut many times: draw tracks")
+    spans = spans or Spans.of_all(support)
     counted = spans.weights(support.weights).repeat_interleave(query.weights.shape[1] // spans.groups, 1)
     columns = (support.observations, support.targets, counted.mT)
     observations, targets, counted = (column[:, :: network.every] for column in columns)

@@ -38,7 +38,7 @@ from pytrain.progress import Progress as TrainProgress
 from pytrain.settings import MetaTraining
 from pytrain.training.outer_loop import Watching, meta_train
 from tests.benchmarks.omniglot_images import Episodes, as_they_are, images_of, varied
-from tests.benchmarks.omniglot_recipes import RECIPES, SHOTS, WAY, Recipe
+from tests.benchmarks.omniglot_recipes import NOTHING_IS_KNOWN, RECIPES, SHOTS, WAY, Recipe
 from tests.benchmarks.report import BenchSettings, CannotRun, Progress, Result, data_folder
 
 NAME = "omniglot"
@@ -128,7 +128,8 @@ def _one(
 def _learner(recipe: Recipe, training: MetaTraining) -> Learner:
     nothing = Normalisation(torch.zeros(1), torch.ones(1), torch.zeros(1), torch.ones(1))
     model = Model(recipe.network, Target("category", "character", WAY), nothing)
-    return Learner.of(recipe.algorithm, model, training)
+    base = NOTHING_IS_KNOWN.init_params(torch.Generator())
+    return Learner.of(recipe.algorithm, model, training, {name: 0 * value for name, value in base.items()})
 
 
 def _trained(
@@ -166,7 +167,7 @@ def _trained(
         return {"error_after": 100 - accuracy}
 
     meta_params = {key: value.to(device) for key, value in learner.init_meta_params(0).items()}
-    if recipe.algorithm != "protonet":
+    if recipe.algorithm not in ("protonet", "bayes"):
         # Classes mean something else in every task, so none should start out ahead.
         for key in learner.model.network.head:
             meta_params[key].zero_()

@@ -11,14 +11,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from pytrain.models.bayesian import Bayesian
 from pytrain.models.networks import MLP, Network
-from pytrain.settings import Algorithm, MetaTraining
+from pytrain.settings import DEFAULTS, Algorithm, MetaTraining
 from tests.benchmarks.omniglot_conv import ConvNet
 from tests.benchmarks.omniglot_images import PIXELS, SIDE
 
 WAY = 5
 SHOTS = (1, 5)
 WITHOUT_CONVOLUTIONS = MLP(PIXELS, (256, 128, 64, 64), WAY, "relu", norm="layer")
+
+NOTHING_IS_KNOWN = MLP(PIXELS, (1,), WAY)
+"""What bayes builds on: classes mean something else in every task, so all are as likely."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,17 @@ RECIPES = (
         quick_steps=150,
         test_steps=1,
         network=replace(WITHOUT_CONVOLUTIONS, head_kind="prototypes"),
+    ),
+    Recipe(
+        "bayes-mlp",
+        "bayes",
+        replace(DEFAULTS["bayes"], query_size=5, meta_batch_size=16, meta_steps=8_000, meta_lr=1e-3),
+        quick_steps=150,
+        test_steps=1,
+        network=Bayesian(
+            NOTHING_IS_KNOWN, MLP(PIXELS + 1 + WAY, (256, 128, 64, 64), 64, "relu", norm="layer"), WAY, True
+        ),
+        goal=95 / 89.7,
     ),
     Recipe(
         "maml-conv",

@@ -19,7 +19,7 @@ from pytrain.learners.inner_loop import for_each_task, trajectory
 from pytrain.learners.registry import Learner
 from pytrain.models.networks import Params
 from pytrain.progress import Progress as TrainProgress
-from pytrain.settings import Activation, Algorithm, MetaTraining
+from pytrain.settings import DEFAULTS, Activation, Algorithm, MetaTraining
 from pytrain.training.compiled import Compiled, Gradient, pays_off
 from pytrain.training.outer_loop import Watching, meta_train
 from tests.benchmarks.report import BenchSettings, Progress, Result
@@ -52,6 +52,16 @@ REPTILE = MetaTraining(
     meta_steps=20_000,
     meta_step_size=1.0,
 )
+BAYES = replace(
+    DEFAULTS["bayes"],
+    support_size=10,
+    query_size=10,
+    cuts=4,
+    meta_batch_size=25,
+    meta_steps=10_000,
+    meta_lr=3e-3,
+    feature_size=32,
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,8 @@ class Recipe:
     hidden_sizes: tuple[int, ...] = (40, 40)
     activation: Activation = "relu"
     quick_steps: int = 3000
+    goal: float = 1.0
+    """How many times better than the peer it is to be."""
 
 
 RECIPES = (
@@ -89,6 +101,7 @@ RECIPES = (
         hidden_sizes=(64, 64),
         activation="tanh",
     ),
+    Recipe("bayes", "bayes", BAYES, 5, {1: ("paper, MAML", 0.35)}, activation="tanh", goal=2.5),
 )
 
 
@@ -113,14 +126,14 @@ def _results(recipe: Recipe, tests: list[list[float]]) -> Iterator[Result]:
     for steps, (peer, error) in recipe.peers.items():
         after = [errors[steps] for errors in tests]
         yield Result.against(
-            f"{NAME}/{recipe.name}/steps-{steps}",
+            f"{NAME}/{recipe.name}" + (f"/steps-{steps}" if trained.num_inner_steps > 1 else ""),
             median(after),
             "MSE",
             peer,
             error,
             lower_is_better=True,
             spread=(min(after), max(after)),
-            goal=1.0,
+            goal=recipe.goal,
             note=f"{recipe.shots}-shot, median of {len(tests)} seed(s), {diverged} diverged, "
             f"{trained.meta_steps:,} meta steps{recipe.how}",
         )
@@ -141,7 +154,7 @@ def _one_seed(recipe: Recipe, seed: int, gradient: Gradient | None, progress: Pr
     settings = recipe.settings
     learner = _learner(recipe)
     waves = Waves(seed)
-    draw = waves.minibatches if recipe.algorithm == "reptile" else waves.tasks
+    draw = {"reptile": waves.minibatches, "bayes": waves.tracks}.get(recipe.algorithm, waves.tasks)
     stages = _Stages(f"{recipe.name}, seed {seed}", progress)
     watching = Watching(gradient=gradient, progress=stages)
     try:

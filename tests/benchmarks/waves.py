@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from adaptive_agents.spec import Target
-from pytrain.data.tasks import Batch, Tasks
+from pytrain.data.tasks import Batch, Spans, Tasks
 from pytrain.learners.registry import Learner
+from pytrain.models.bayesian import Bayesian
 from pytrain.models.model import Model
 from pytrain.models.networks import MLP
 from pytrain.models.normalisation import Normalisation
@@ -39,6 +40,14 @@ class Waves:
         support, query = self.examples(settings.meta_batch_size, (settings.support_size, settings.query_size))
         return Tasks((support,) * settings.num_inner_steps, query)
 
+    def tracks(self, settings: MetaTraining) -> Tasks:
+        """A meta-batch for bayes: any number of the support set's examples counts for a part of the query."""
+        sizes = (settings.support_size, settings.cuts * settings.query_size)
+        support, query = self.examples(settings.meta_batch_size, sizes)
+        of_cuts = (settings.meta_batch_size, settings.cuts)
+        counted = torch.randint(settings.support_size + 1, of_cuts, generator=self.random)
+        return Tasks((support,), query, Spans(torch.zeros_like(counted), counted))
+
     def minibatches(self, settings: MetaTraining) -> Tasks:
         """A meta-batch for Reptile: every inner step on examples of its own."""
         sizes = (settings.inner_batch_size,) * settings.num_inner_steps
@@ -60,12 +69,19 @@ def held_out_waves(count: int, shots: int, seed: int, points: int = 100) -> tupl
 def wave_learner(
     algorithm: Algorithm, hidden_sizes: tuple[int, ...], activation: Activation, settings: MetaTraining
 ) -> Learner:
-    """A learner of sine waves: squared error, nothing normalised."""
+    """A learner of sine waves: squared error, nothing normalised.
+
+    Of all waves together nothing can be known, so what bayes builds on answers 0.
+    """
     nothing = Normalisation(torch.zeros(1), torch.ones(1), torch.zeros(1), torch.ones(1))
-    network = MLP(1, hidden_sizes, 1, activation, context_size=settings.context_size)
-    return Learner.of(
-        algorithm, Model(network, Target("vector", "height", 1), nothing, loss="squared"), settings
-    )
+    network: MLP | Bayesian = MLP(1, hidden_sizes, 1, activation, context_size=settings.context_size)
+    pooled = None
+    if algorithm == "bayes":
+        base = MLP(1, (1,), 1)
+        pooled = {name: 0 * value for name, value in base.init_params(torch.Generator()).items()}
+        network = Bayesian(base, MLP(3, hidden_sizes, settings.feature_size, activation), 1)
+    model = Model(network, Target("vector", "height", 1), nothing, loss="squared")
+    return Learner.of(algorithm, model, settings, pooled)
 
 
 def _batch(inputs: Tensor, outputs: Tensor) -> Batch:
