@@ -129,15 +129,19 @@ class ResidentPages:
             for mapped in self._maps:
                 mapped.madvise(mmap.MADV_DONTNEED)
 
+    def parts(self, rows: Tensor) -> Iterator[Tensor]:
+        """Rows `(n,)` in parts that can be read at random without holding many pages; at least one."""
+        if not self._can_be_many:
+            yield rows
+            return
+        for part in torch.split(rows, ROWS_AT_ONCE):
+            yield part
+            self.limit()
+
     def take(self, column: Tensor, rows: Tensor) -> Tensor:
         """`column[rows]` for rows `(n,)`, without ever holding many pages."""
-        if not self._can_be_many:
-            return column.index_select(0, rows)
-        taken = []
-        for part in torch.split(rows, ROWS_AT_ONCE):
-            taken.append(column.index_select(0, part))
-            self.limit()
-        return torch.cat(taken)
+        taken = [column.index_select(0, part) for part in self.parts(rows)]
+        return taken[0] if len(taken) == 1 else torch.cat(taken)
 
 
 def temporary_folder() -> Path:

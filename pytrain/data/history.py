@@ -52,7 +52,8 @@ class History:
         rows = self.pages.take(self.rows, examples)
         obs_dim = self.observations.shape[1]
         if window.is_sparse:
-            seen, is_there = self._ticks_apart(rows, window)
+            apart = (self._ticks_apart(part, window) for part in self.pages.parts(rows))
+            seen, is_there = (torch.cat(each) for each in zip(*apart, strict=True))
             slots = self.pages.take(self.observations, seen.flatten()).view(*seen.shape, obs_dim)
             return torch.cat([slots, is_there[..., None].to(slots.dtype)], dim=-1).flatten(1)
         newest_first = [rows]
@@ -67,15 +68,16 @@ class History:
     def _ticks_apart(self, rows: Tensor, window: Window) -> tuple[Tensor, Tensor]:
         """For `rows (n,)` what each slot of a sparse window shows, and whether it is there `(n, size)`.
 
-        The way back from observation to observation is gone once for all rows and slots.
+        The way back from observation to observation is gone once for all rows and slots; it leads along few
+        pages for each row.
         """
         age = torch.zeros_like(rows)
         way, ages = [rows], [age]
         is_on_the_way = torch.ones(1).bool()
         while is_on_the_way.any():
             for _ in range(STEPS_BACK):
-                back = self.pages.take(self.back, rows)
-                age = age + self.pages.take(self.since, rows)
+                back = self.back.index_select(0, rows)
+                age = age + self.since.index_select(0, rows)
                 rows = rows - back
                 way.append(rows)
                 ages.append(age)

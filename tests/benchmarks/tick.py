@@ -19,6 +19,7 @@ import numpy as np
 from adaptive_agents.model.adaptation import AdaptationSettings, AdaptationWorker, apply, submit_due
 from adaptive_agents.model.brain import Brain
 from adaptive_agents.model.profile import BrainMemory
+from adaptive_agents.model.support import row_of_moment
 from adaptive_agents.tick.decisions import DecisionBatch
 from adaptive_agents.tick.history import ObservationHistory
 from adaptive_agents.tick.labels import MaturedLabels, PendingLabels
@@ -33,7 +34,7 @@ def measure(brain: Brain, agents: int, profiles: int, ticks: int) -> dict[str, l
         memory.fast_params = {name: array.copy() for name, array in brain.init_params.items()}
     profile_of = np.arange(agents) % profiles
     slots = np.arange(agents)
-    own = [profile_of == index for index in range(profiles)]
+    own = [np.flatnonzero(profile_of == index) for index in range(profiles)]
     observations = random.normal(size=(agents, brain.spec.observation_size)).astype(np.float32)
     measured = random.integers(0, 2, (agents, brain.spec.target_columns)).astype(np.float32)
     batch, labels = DecisionBatch(brain), PendingLabels(brain.spec, brain.window, agents)
@@ -53,7 +54,8 @@ def measure(brain: Brain, agents: int, profiles: int, ticks: int) -> dict[str, l
 
     def learn(tick: int, matured: MaturedLabels) -> None:
         for rows, memory in zip(own, memories, strict=True):
-            memory.support.append(matured.windows[rows], matured.targets[rows])
+            row = rows[row_of_moment(memory.support.total, len(rows))]
+            memory.support.append(matured.windows[row][None], matured.targets[row][None])
         submit_due(worker, memories, tick, AdaptationSettings())
 
     for tick in range(ticks):

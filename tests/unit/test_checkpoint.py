@@ -141,7 +141,7 @@ def test_what_is_read_is_what_was_written_to_the_bit(params, best_score, fingerp
     )
     read = Checkpoint.from_bytes(written.to_bytes(), Path("a.checkpoint"), fingerprint)
     assert (read.now.step, read.good.step, read.best_step, read.times_diverged) == (5, 4, 2, 1)
-    assert np.float64(read.best_score).tobytes() == np.float64(best_score).tobytes()
+    assert repr(read.best_score) == repr(best_score)  # NaN too, whose bits mean nothing
     assert read.scores == written.scores
     for part in (read.now.meta_params, read.good.meta_params, read.best_params):
         assert list(part) == list(params)

@@ -159,12 +159,14 @@ def test_mean_and_scale_do_not_depend_on_the_size_of_a_block(monkeypatch):
         assert torch.allclose(expected, found, rtol=1e-6)
 
 
-def test_what_is_read_in_pieces_is_what_is_read_at_once(tmp_path, monkeypatch):
+@pytest.mark.parametrize("window", [Window(2), Window(3, 7)], ids=str)
+def test_what_is_read_in_pieces_is_what_is_read_at_once(tmp_path, monkeypatch, window):
     write(tmp_path / "1.session", [(tick, tick % 3, 0, 1.0) for tick in range(500)])
-    expected = windows(read_players([tmp_path]), 2)
+    everything = torch.arange(500)
+    expected = read_players([tmp_path]).history.observed(everything, window)
     monkeypatch.setattr(columns, "MOST_RESIDENT_BYTES", 0)
     monkeypatch.setattr(columns, "ROWS_AT_ONCE", 7)
-    assert windows(read_players([tmp_path]), 2) == expected
+    assert torch.equal(read_players([tmp_path]).history.observed(everything, window), expected)
 
 
 def test_nothing_is_left_in_the_temporary_folder(tmp_path, monkeypatch):

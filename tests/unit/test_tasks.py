@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,9 +163,11 @@ def test_without_a_support_set_there_is_no_inner_step_but_a_query():
     assert (tasks.query.weights == 1).all()
 
 
-def test_a_support_set_of_size_0_is_empty():
-    support = newest_known(telling_players(2, 100), torch.tensor([0, 1]), torch.tensor([120, 240]), 0)
-    assert support.observations.shape == (2, 0, 3)
+@pytest.mark.parametrize("window", [Window(), Window(3, 6)], ids=str)
+def test_a_support_set_of_size_0_is_empty(window):
+    players = telling_players(2, 100).with_window(window)
+    support = newest_known(players, torch.tensor([0, 1]), torch.tensor([120, 240]), 0)
+    assert support.observations.shape == (2, 0, window.input_size(3))
     assert support.targets.shape == (2, 0, 1)
     assert support.weights.shape == (2, 0)
 
