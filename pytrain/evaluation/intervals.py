@@ -80,6 +80,80 @@ def bands(per_player: NDArray[np.float64], seed: int = 0) -> list[Estimate]:
     return estimates
 
 
+@dataclass(frozen=True)
+class Resampled:
+    """One method's mean over the players, and the same in every bootstrap sample."""
+
+    means: NDArray[np.float64]
+    """(points,)"""
+    samples: NDArray[np.float64]
+    """(resamples, points)"""
+
+    def estimates(self) -> list[Estimate]:
+        """The mean at each point, with its interval."""
+        return _estimates(self.means, self.samples)
+
+    def ratios(self, to: Resampled) -> list[Estimate]:
+        """At each point the ratio of means to those of another method on the same players.
+
+        Where the other one's mean is 0, as that of a perfect prediction, the ratio is infinite; 1 if both
+        are.
+        """
+        return _estimates(_divided(self.means, to.means), _divided(self.samples, to.samples))
+
+    def differences(self, to: Resampled) -> list[Estimate]:
+        """At each point the mean paired difference to another method on the same players."""
+        return _estimates(self.means - to.means, self.samples - to.samples)
+
+
+class Resampling:
+    """Which players, and which trainings of a method, each bootstrap sample holds; one for all that is
+    compared.
+
+    The players of a sample are the same for all methods, so that whatever is compared is paired. A method
+    that was trained with several seeds has its trainings resampled with the players (both are drawn anew in
+    every sample: the pigeonhole bootstrap, Owen 2007): what an interval says then holds for another seed as
+    well as for other players. Methods of as many trainings have the same ones drawn, so that a brain is
+    paired with its own frozen model.
+    """
+
+    def __init__(self, players: int, seed: int = 0) -> None:
+        if players < 2:
+            raise PytrainError(f"an interval needs values of at least 2 players, got {players}")
+        drawn = _resampled_players(players, seed)
+        self._seed = seed
+        self._shares = np.zeros((RESAMPLES, players))
+        for sample, who in zip(self._shares, drawn, strict=True):
+            sample += np.bincount(who, minlength=players)
+        self._shares /= players
+
+    def of(self, values: NDArray[np.float64]) -> Resampled:
+        """`values (trainings, players, points)`: one number per training, player and point."""
+        trainings, players, points = values.shape
+        if players != self._shares.shape[1]:
+            raise PytrainError(f"{players} players have values, {self._shares.shape[1]} are compared")
+        if not np.isfinite(values).all():
+            raise PytrainError(f"values must be finite; {int((~np.isfinite(values)).sum())} are not")
+        flat = values.transpose(1, 0, 2).reshape(players, -1)
+        samples = (self._shares @ flat).reshape(RESAMPLES, trainings, points)
+        if trainings == 1:
+            return Resampled(values.mean((0, 1)), samples[:, 0])
+        # Seeds of their own, so that one training more does not change which players are drawn.
+        which = np.random.default_rng((self._seed, trainings)).integers(0, trainings, (RESAMPLES, trainings))
+        return Resampled(values.mean((0, 1)), samples[np.arange(RESAMPLES)[:, None], which].mean(1))
+
+
+def _divided(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    both_zero = (above == 0) & (below == 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(both_zero, 1.0, above / below)
+
+
+def _estimates(means: NDArray[np.float64], samples: NDArray[np.float64]) -> list[Estimate]:
+    low, high = np.percentile(samples, LEVELS, axis=0)
+    return [Estimate(*map(float, point)) for point in zip(means, low, high, strict=True)]
+
+
 def _checked(per_player: PerPlayer, what: str) -> NDArray[np.float64]:
     values = np.asarray(per_player, dtype=np.float64)
     if values.ndim != 1 or len(values) < 2:

@@ -1,0 +1,158 @@
+"""What can be measured: something that learns from a player's play so far, and then answers.
+
+A brain is one such predictor, `pytrain.evaluation.baselines` holds those that no training made; all of them
+go through the one loop of `pytrain.evaluation.measure`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adaptive_agents.model.brain import Brain, Params
+from adaptive_agents.model.support import SupportSet
+
+Observations = NDArray[np.float32]
+"""(players, rows, input_size)"""
+
+LEVELS = (0.5, 0.8, 0.95)
+"""The parts of the outcomes that the intervals of a prediction are to hold."""
+NORMAL_INTERVALS = (0.6745, 1.2816, 1.96)
+"""Half widths of these intervals in standard deviations, if errors were normal."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a predictor says about a query."""
+
+    predictions: NDArray[np.float32]
+    """(players, rows, outputs): the target in its own units, or a category's logits."""
+    half_widths: NDArray[np.float32] | None = None
+    """(players, rows, outputs, levels): how far to both sides of it the interval of each of `LEVELS` reaches;
+    None from who does not know its own uncertainty."""
+
+
+Predict = Callable[[Observations], Answers]
+
+
+class Predictor(Protocol):
+    """Learns from some players' play, each by itself."""
+
+    @property
+    def window(self) -> int:
+        """How many of an agent's last observations make one row."""
+
+    @property
+    def support_size(self) -> int:
+        """How many of a player's newest examples it takes."""
+
+    @property
+    def by_moments(self) -> bool:
+        """Whether those are moments, each seen by one of the agents, or rows, of which every agent gives
+        one."""
+
+    def fit(self, support: SupportSet) -> Predict:
+        """Learn from `support`, whose rows of weight 0 are none; a player may have shown nothing yet."""
+
+
+@dataclass(frozen=True)
+class BrainPredictor:
+    """A brain as it ships, or with other settings of its adaptation."""
+
+    brain: Brain
+    inner_lr: float | None = None
+    """None means the brain's own; so it does for the next."""
+    num_inner_steps: int | None = None
+    by_moments: bool = False
+
+    @property
+    def window(self) -> int:
+        return self.brain.window
+
+    @property
+    def support_size(self) -> int:
+        return self.brain.inner_loop.support_size
+
+    def fit(self, support: SupportSet) -> Predict:
+        params = self._adapted(support)
+
+        def predict(observations: Observations) -> Answers:
+            predictions, deviations = _estimate_batched(self.brain, observations, params)
+            return Answers(predictions, _half_widths(self.brain, deviations))
+
+        return predict
+
+    def _adapted(self, support: SupportSet) -> Params:
+        """Who has shown nothing yet, or plays against a brain that takes no support, has the brain's own."""
+        players = len(support.weights)
+        params = {
+            name: np.repeat(value[None], players, axis=0) for name, value in self.brain.init_params.items()
+        }
+        shown = (support.weights > 0).any(1)
+        if not shown.any():
+            return params
+        # Without the columns that hold no player's example: early in play that is most of them.
+        used = (support.weights > 0).any(0)
+        columns = (support.observations, support.targets, support.weights)
+        known = SupportSet(*(column[shown][:, used] for column in columns))
+        of_shown = {name: value[shown] for name, value in params.items()}
+        adapted = self.brain.adapt(of_shown, known, self.inner_lr, self.num_inner_steps).params
+        for name, value in adapted.items():
+            params[name][shown] = value
+        return params
+
+
+@dataclass(frozen=True)
+class FrozenPredictor:
+    """A brain that does not adapt: its frozen model, or what it starts from if it carries none."""
+
+    brain: Brain
+    by_moments: bool = False
+    support_size: int = 0
+
+    @property
+    def window(self) -> int:
+        return self.brain.window
+
+    def fit(self, support: SupportSet) -> Predict:
+        del support
+        return self.predict
+
+    def predict(self, observations: Observations) -> Answers:
+        """The same for every player; no deviations, which a frozen model has none of."""
+        return Answers(predict_frozen(self.brain, observations))
+
+
+def predict_frozen(brain: Brain, observations: Observations) -> NDArray[np.float32]:
+    """What a brain predicts for `observations (players, rows, input_size)` before it has seen anybody."""
+    rows = observations.reshape(-1, observations.shape[-1])
+    carried: Callable[[Observations], NDArray[np.float32]] | None = getattr(brain, "predict_frozen", None)
+    predicted = brain.predict(rows) if carried is None else carried(rows)
+    return predicted.reshape(*observations.shape[:-1], -1)
+
+
+def _estimate_batched(
+    brain: Brain, observations: Observations, params: Params
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Predictions and deviations, `(players, rows, outputs)` each; brains of before deviations give None."""
+    estimate: Any = getattr(brain, "estimate_batched", None)
+    if estimate is None:
+        return brain.predict_batched(observations, params), None
+    predictions, deviations = estimate(observations, params)
+    return predictions, deviations
+
+
+def _half_widths(brain: Brain, deviations: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    """`(players, rows, outputs, levels)`, by the multiples that the brain's calibration chose."""
+    if deviations is None:
+        return None
+    uncertainty: Any = getattr(brain, "uncertainty", None) or {}
+    stored = uncertainty.get("intervals", {})
+    multiples = [
+        float(stored.get(f"{level:g}", usual)) for level, usual in zip(LEVELS, NORMAL_INTERVALS, strict=True)
+    ]
+    return deviations[..., None] * np.asarray(multiples, np.float32)
