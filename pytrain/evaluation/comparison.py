@@ -19,6 +19,7 @@ from pytrain.data.dataset import Players
 from pytrain.errors import PytrainError
 from pytrain.evaluation.intervals import Estimate, Resampled, Resampling
 from pytrain.evaluation.measure import Measured, PerPlayer
+from pytrain.evaluation.names import CATEGORY_UNIT
 from pytrain.evaluation.predictors import LEVELS
 from pytrain.settings import EvaluateSettings
 
@@ -134,7 +135,7 @@ def compare(
         pairs |= {(one, BEST_BASELINE): errors[best] for one in errors if one != best}
     return Evaluation(
         player_ids=tuple(player for player, is_there in zip(players.ids, there, strict=True) if is_there),
-        unit="1 - accuracy" if players.spec.target.kind == "category" else f"units of {players.spec.target}",
+        unit=CATEGORY_UNIT if players.spec.target.kind == "category" else f"units of {players.spec.target}",
         curve_sec=settings.curve_sec,
         headline_sec=settings.headline_sec,
         methods=curves,

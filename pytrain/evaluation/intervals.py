@@ -8,8 +8,9 @@ players together, because both were measured on them (paired).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from pytrain.errors import PytrainError
 RESAMPLES = 10_000
 LEVELS = (2.5, 97.5)
 
+Figures = Mapping[str, Any]
+"""`report.json`, or a part of it."""
 PerPlayer = Sequence[float] | NDArray[np.float64] | NDArray[np.float32]
 
 
@@ -43,6 +46,11 @@ class Estimate:
     def is_below(self, other: Estimate) -> bool:
         """Whether this interval lies below the other one without touching it."""
         return self.high < other.low
+
+
+def estimate(stored: Figures) -> Estimate:
+    """A figure of `report.json`."""
+    return Estimate(stored["mean"], *stored["ci95"])
 
 
 def mean_with_interval(per_player: PerPlayer, seed: int = 0) -> Estimate:

@@ -100,7 +100,9 @@ class BrainPredictor:
         columns = (support.observations, support.targets, support.weights)
         known = SupportSet(*(column[shown][:, used] for column in columns))
         of_shown = {name: value[shown] for name, value in params.items()}
-        adapted = self.brain.adapt(of_shown, known, self.inner_lr, self.num_inner_steps).params
+        adapted = self.brain.adapt(
+            of_shown, known, inner_lr=self.inner_lr, num_inner_steps=self.num_inner_steps
+        ).params
         for name, value in adapted.items():
             params[name][shown] = value
         return params

@@ -10,36 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from pytrain.evaluation.goals import Figures, Target, estimate
-from pytrain.evaluation.intervals import Estimate
-
-METHOD_NAMES = {
-    "frozen": "no adaptation (frozen)",
-    "scratch": "trained from scratch",
-    "knn": "nearest neighbours",
-    "kernel": "kernel ridge",
-    "frozen_kernel": "frozen + kernel ridge",
-    "pooled": "pooled, fine-tuned",
-    "pooled_tuned": "pooled, tuning searched",
-    "reptile": "Reptile",
-    "fomaml": "first-order MAML",
-    "maml": "MAML",
-    "metasgd": "Meta-SGD",
-    "anil": "ANIL",
-    "cavia": "CAVIA",
-    "protonet": "prototypes",
-    "bayes": "Bayesian head",
-    "memory": "memory",
-}
-BASELINES = ("frozen", "scratch", "knn", "kernel", "frozen_kernel", "pooled", "pooled_tuned")
-"""The methods that learn from no other player how to adapt."""
-CATEGORY_UNIT = "1 - accuracy"  # what `evaluate` measures a category's error in
-CONDITION_NAMES = {
-    "no_lead": "no lead",
-    "linear_lead": "linear lead",
-    "frozen": "frozen brain",
-    "adapting": "adapting brain",
-}
+from pytrain.evaluation.goals import Target
+from pytrain.evaluation.intervals import Estimate, Figures, estimate
+from pytrain.evaluation.names import CATEGORY_UNIT, CONDITION_NAMES, label, rank
 
 
 def prediction_tables(figures: Figures, title: str) -> Iterator[RenderableType]:
@@ -49,7 +22,7 @@ def prediction_tables(figures: Figures, title: str) -> Iterator[RenderableType]:
         yield curve_table(figures, "frozen", "Part of the error without adaptation, after seconds of play")
     chosen = figures.get("chosen")
     if chosen is not None:
-        best = METHOD_NAMES.get(chosen["best_baseline"], chosen["best_baseline"])
+        best = label(chosen["best_baseline"])
         if chosen["best_baseline"] != "frozen":
             yield curve_table(figures, "best-baseline", f"Part of the error of the best baseline ({best})")
         yield _chosen_line(chosen)
@@ -73,7 +46,7 @@ def prediction_table(figures: Figures, title: str) -> RenderableType:
     errors = {name: estimate(method["error"]) for name, method in figures["methods"].items()}
     lowest = min(error.mean for error in errors.values())
     digits = max(0, 2 - math.floor(math.log10(lowest))) if lowest > 0 else 2
-    for name, error in sorted(errors.items(), key=lambda item: _rank(item[0])):
+    for name, error in sorted(errors.items(), key=lambda item: rank(item[0])):
         before = figures["methods"][name].get("before")
         table.add_row(
             _label(figures, name),
@@ -94,7 +67,7 @@ def curve_table(figures: Figures, to: str, title: str) -> RenderableType:
     table = Table("method", box=SIMPLE)
     for seconds in figures["curve_sec"]:
         table.add_column(f"{seconds:g} s", justify="right")
-    for name in sorted(figures["methods"], key=_rank):
+    for name in sorted(figures["methods"], key=rank):
         ratios = figures["ratio_curves"].get(f"{name}/{to}")
         if ratios is not None:
             table.add_row(_label(figures, name), *(_ratio(estimate(ratio)) for ratio in ratios))
@@ -110,7 +83,7 @@ def certainty_table(figures: Figures) -> RenderableType:
     category = figures["unit"] == CATEGORY_UNIT
     for heading in (*(f"in {level} %" for level in levels), "calibration error", *(["Brier"] * category)):
         table.add_column(heading, justify="right")
-    for name in sorted(methods, key=_rank):
+    for name in sorted(methods, key=rank):
         method = methods[name]
         table.add_row(
             _label(figures, name),
@@ -123,16 +96,15 @@ def certainty_table(figures: Figures) -> RenderableType:
 
 def _chosen_line(chosen: Figures) -> RenderableType:
     learner = chosen["best_learner"]
-    said = f"best baseline {METHOD_NAMES.get(chosen['best_baseline'], chosen['best_baseline'])}"
+    said = f"best baseline {label(chosen['best_baseline'])}"
     if learner is not None:
-        said += f", best learner {METHOD_NAMES.get(learner, learner)}"
+        said += f", best learner {label(learner)}"
     return Text(f"Chosen on {chosen['players']} other players (--fit-sessions): {said}.")
 
 
 def _label(figures: Figures, name: str) -> str:
     trainings = figures["methods"][name].get("trainings", 1)
-    label = METHOD_NAMES.get(name, name)
-    return f"{label} (× {trainings})" if trainings > 1 else label
+    return f"{label(name)} (× {trainings})" if trainings > 1 else label(name)
 
 
 def _of_frozen(figures: Figures, name: str) -> tuple[str, str]:
@@ -159,7 +131,7 @@ def _category_table(figures: Figures, title: str) -> RenderableType:
         table.add_column(heading, justify="right")
     losses = {name: estimate(method["loss"]) for name, method in figures["methods"].items()}
     lowest = min(loss.mean for loss in losses.values())
-    for name, loss in sorted(losses.items(), key=lambda item: _rank(item[0])):
+    for name, loss in sorted(losses.items(), key=lambda item: rank(item[0])):
         method = figures["methods"][name]
         error = estimate(method["error"])
         table.add_row(
@@ -179,13 +151,15 @@ def play_table(figures: Figures) -> RenderableType:
     table = Table(Column("aimed by", no_wrap=True), box=SIMPLE)
     for heading in ("hits", "95 % interval", "adapting hits", "95 % interval"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for name, label in CONDITION_NAMES.items():
+    for name, said in CONDITION_NAMES.items():
+        if name not in figures["methods"]:
+            continue
         rate = estimate(figures["methods"][name]["hit_rate"])
         cells = ["", ""]
         if f"adapting/{name}" in figures["paired_ratio"]:
             gain = estimate(figures["paired_ratio"][f"adapting/{name}"])
             cells = [f"× {gain.mean:.2f}", f"{gain.low:.2f} – {gain.high:.2f}"]
-        table.add_row(label, f"{rate.mean:.1%}", f"{rate.low:.1%} – {rate.high:.1%}", *cells)
+        table.add_row(said, f"{rate.mean:.1%}", f"{rate.low:.1%} – {rate.high:.1%}", *cells)
     return _titled(f"In play, {figures['players']} players: hits per shot", table)
 
 
@@ -211,8 +185,3 @@ def target_list(targets: list[Target]) -> RenderableType:
 
 def _titled(title: str, content: RenderableType) -> RenderableType:
     return Group(Text(f"\n{title}", "bold"), content)
-
-
-def _rank(method: str) -> int:
-    known = list(METHOD_NAMES)
-    return known.index(method) if method in known else len(known)

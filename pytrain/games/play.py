@@ -26,7 +26,7 @@ from pytrain.progress import ProgressCallback, silent
 STAGE = "play in the engine"
 AIMS: dict[str, Aim] = {"no_lead": "none", "linear_lead": "linear", "frozen": "brain", "adapting": "brain"}
 CONDITIONS = tuple(AIMS)
-PAIRS = (("adapting", "linear_lead"), ("adapting", "frozen"))
+PAIRS = tuple(("adapting", name) for name in CONDITIONS if name != "adapting")
 CURVE_SEC = 5
 
 
