@@ -98,7 +98,11 @@ class PlayResult:
         return {
             "players": len(self.player_ids),
             "methods": {name: {"hit_rate": self.hit_rate(name).to_dict()} for name in CONDITIONS},
-            "paired_ratio": {f"{a}/{b}": self.paired_ratio(a, b).to_dict() for a, b in PAIRS},
+            "paired_ratio": {
+                f"{a}/{b}": self.paired_ratio(a, b).to_dict()
+                for a, b in PAIRS
+                if self.conditions[b].hits.any()  # nothing is so many times as often as never
+            },
             "population": self.population,
             "seconds": self.seconds,
             "curve_sec": [
