@@ -63,7 +63,8 @@ class Features:
 
 def _changes(observations: Array, window: int) -> Array:
     """`(…, window, slot)`, oldest first: the older observations as differences from the newest."""
-    slots = observations.reshape(*observations.shape[:-1], window, -1)
+    width = observations.shape[-1] // window
+    slots = observations.reshape(*observations.shape[:-1], window, width)
     changes = slots - slots[..., -1:, :]
     changes[..., -1, :] = slots[..., -1, :]
     return changes

@@ -140,7 +140,9 @@ def compare(
         headline_sec=settings.headline_sec,
         methods=curves,
         ratio_curves={
-            f"{one}/{other}": tuple(errors[one].ratios(peer)) for (one, other), peer in pairs.items()
+            f"{one}/{other}": tuple(errors[one].ratios(peer))
+            for (one, other), peer in pairs.items()
+            if not peer.may_be_zero
         },
         difference_curves={
             f"{one}-{other}": tuple(errors[one].differences(peer)) for (one, other), peer in pairs.items()

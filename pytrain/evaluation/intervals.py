@@ -101,13 +101,15 @@ class Resampled:
         """The mean at each point, with its interval."""
         return _estimates(self.means, self.samples)
 
-    def ratios(self, to: Resampled) -> list[Estimate]:
-        """At each point the ratio of means to those of another method on the same players.
+    @property
+    def may_be_zero(self) -> bool:
+        """Whether no ratio to it is defined: its mean is 0 somewhere, as that of perfect predictions."""
+        return bool((self.samples == 0).any())
 
-        Where the other one's mean is 0, as that of a perfect prediction, the ratio is infinite; 1 if both
-        are.
-        """
-        return _estimates(_divided(self.means, to.means), _divided(self.samples, to.samples))
+    def ratios(self, to: Resampled) -> list[Estimate]:
+        """At each point the ratio of means to those of another method, that may not be 0, on the same
+        players."""
+        return _estimates(self.means / to.means, self.samples / to.samples)
 
     def differences(self, to: Resampled) -> list[Estimate]:
         """At each point the mean paired difference to another method on the same players."""
@@ -149,12 +151,6 @@ class Resampling:
         # Seeds of their own, so that one training more does not change which players are drawn.
         which = np.random.default_rng((self._seed, trainings)).integers(0, trainings, (RESAMPLES, trainings))
         return Resampled(values.mean((0, 1)), samples[np.arange(RESAMPLES)[:, None], which].mean(1))
-
-
-def _divided(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
-    both_zero = (above == 0) & (below == 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(both_zero, 1.0, above / below)
 
 
 def _estimates(means: NDArray[np.float64], samples: NDArray[np.float64]) -> list[Estimate]:

@@ -54,18 +54,20 @@ class Condition:
         except ValueError:
             value = None
         if match is None or value is None:
+            example = spec.observation[0]
             raise PytrainError(
                 f"--when {text!r} is no condition: write a field, a comparison and a number, such as "
-                f"'{spec.observation[0].name}<=0.1'"
+                f"'{example.name}{'[0]' if example.size > 1 else ''}<=0.1'"
             )
         first = 0
         for field in spec.observation:
             if field.name == match["field"]:
                 index = int(match["index"] or 0)
                 if index >= field.size or (match["index"] is None and field.size > 1):
+                    one_of = f"from {field.name}[0] to {field.name}[{field.size - 1}]"
                     raise PytrainError(
-                        f"--when {text!r}: {field.name} has {field.size} numbers; name one of them, from "
-                        f"{field.name}[0] to {field.name}[{field.size - 1}]"
+                        f"--when {text!r}: {field.name} has {field.size} number{'s' * (field.size > 1)}; "
+                        f"name one of them, {one_of}"
                     )
                 return cls(text.strip(), first + index, _COMPARISONS[match["how"]], value)
             first += field.size
