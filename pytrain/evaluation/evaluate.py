@@ -20,9 +20,9 @@ from adaptive_agents.model.brain import Brain
 from pytrain.data.dataset import Players, player_hash, read_players, who_played_longer
 from pytrain.errors import PytrainError
 from pytrain.evaluation.comparison import Chosen, Curve, Evaluation, Trained, compare
+from pytrain.evaluation.conditions import ALL, Condition
 from pytrain.evaluation.fitting import Search, baselines, settings_of
 from pytrain.evaluation.measure import Measured, measure, query_ticks
-from pytrain.evaluation.moments import ALL, Condition
 from pytrain.evaluation.predictors import BrainPredictor, FrozenPredictor, Predictor
 from pytrain.progress import Progress, ProgressCallback, silent
 from pytrain.settings import TRAINING_MARK, EvaluateSettings

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pytrain.evaluation.comparison import Chosen, Curve, Evaluation
+from pytrain.evaluation.conditions import ALL
 from pytrain.evaluation.intervals import Estimate
-from pytrain.evaluation.moments import ALL
 
 CSV_COLUMNS = ("moments", "player", "method", "training", "seconds", "error")
 

@@ -26,8 +26,8 @@ from pytrain.evaluation.baselines import (
     constant_prior,
     frozen_prior,
 )
+from pytrain.evaluation.conditions import ALL
 from pytrain.evaluation.measure import measure
-from pytrain.evaluation.moments import ALL
 from pytrain.evaluation.predictors import BrainPredictor, FrozenPredictor, Predictor
 from pytrain.progress import Progress, ProgressCallback, silent
 from pytrain.settings import EvaluateSettings

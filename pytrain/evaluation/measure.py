@@ -18,7 +18,7 @@ from adaptive_agents.spec import Target
 from pytrain.data.dataset import Players
 from pytrain.data.tasks import Batch, newest_known, observed_between, spread_between
 from pytrain.evaluation.calibration import Calibration, calibration
-from pytrain.evaluation.moments import ALL, Condition
+from pytrain.evaluation.conditions import ALL, Condition
 from pytrain.evaluation.predictors import Answers, Predictor
 from pytrain.settings import EvaluateSettings
 
