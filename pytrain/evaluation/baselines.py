@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_agents.model.support import SupportSet
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Target
-from pytrain.evaluation.predictors import Answers, Observations, Predict
+from pytrain.evaluation.predictors import MOST_MOMENTS, Answers, Observations, Predict
 
-MOST_MOMENTS = 1024
 LEAST_CHANCE = 1e-3  # of a class: a look-up is never certain
 
 Array = NDArray[np.float64]
@@ -41,10 +41,10 @@ class Features:
     """(window, slot): how much it counts; 1 is neutral."""
 
     @classmethod
-    def of(cls, observations: NDArray[np.float32], window: int) -> Features:
+    def of(cls, observations: NDArray[np.float32], window: Window) -> Features:
         """Neutral ones: every number is divided by its standard deviation over `observations (rows,
         input)`."""
-        numbers = _changes(observations.astype(np.float64), window)
+        numbers = _changes(observations.astype(np.float64), window.size)
         deviation, size = numbers.std(0), np.abs(numbers).max(0)
         scale = np.where(deviation > 1e-6 * (1 + size), deviation, np.inf)
         return cls(scale, np.ones_like(scale))
@@ -61,12 +61,12 @@ class Features:
         return scaled.reshape(observations.shape)
 
 
-def _changes(observations: Array, window: int) -> Array:
-    """`(…, window, slot)`, oldest first: the older observations as differences from the newest."""
-    width = observations.shape[-1] // window
-    slots = observations.reshape(*observations.shape[:-1], window, width)
-    changes = slots - slots[..., -1:, :]
-    changes[..., -1, :] = slots[..., -1, :]
+def _changes(observations: Array, slots: int) -> Array:
+    """`(…, slots, slot size)`, oldest first: the older observations as differences from the newest."""
+    width = observations.shape[-1] // slots
+    seen = observations.reshape(*observations.shape[:-1], slots, width)
+    changes = seen - seen[..., -1:, :]
+    changes[..., -1, :] = seen[..., -1, :]
     return changes
 
 
@@ -80,7 +80,7 @@ class KernelRidge:
     """
 
     target: Target
-    window: int
+    window: Window
     features: Features
     prior: Prior
     width: float = 0.5
@@ -88,7 +88,6 @@ class KernelRidge:
     ridge: float = 0.3
     """Variance of chance beside that of the habit."""
     support_size: int = MOST_MOMENTS
-    by_moments: bool = True
 
     def fit(self, support: SupportSet) -> Predict:
         seen = self.features(support.observations)
@@ -116,12 +115,11 @@ class NearestNeighbours:
     none."""
 
     target: Target
-    window: int
+    window: Window
     features: Features
     prior: Prior
     neighbours: int = 5
     support_size: int = MOST_MOMENTS
-    by_moments: bool = True
 
     def fit(self, support: SupportSet) -> Predict:
         seen = self.features(support.observations)

@@ -17,6 +17,7 @@ import torch
 
 from adaptive_agents.errors import SpecError
 from adaptive_agents.model.brain import Brain
+from adaptive_agents.model.window import Window
 from pytrain.data.dataset import Players, player_hash, read_players, who_played_longer
 from pytrain.errors import PytrainError
 from pytrain.evaluation.comparison import Chosen, Curve, Evaluation, Trained, compare
@@ -63,7 +64,7 @@ def evaluate(
         predictors[FROZEN] = _each(FrozenPredictor, frozen)
     predictors |= {name: _each(BrainPredictor, group) for name, group in groups.items()}
     if settings.baselines:
-        window = max((brain.window for brain in brains.values()), default=1)
+        window = max((brain.window for brain in brains.values()), key=_looks_back, default=Window())
         predictors |= baselines(players, frozen, window, search, progress)
     before = {name: _each(FrozenPredictor, group) for name, group in groups.items()}
     total = sum(map(len, [*predictors.values(), *before.values()]))
@@ -87,6 +88,11 @@ def evaluate(
         for moments in (ALL, *conditions)
     }
     return replace(evaluations.pop(ALL), when=evaluations)
+
+
+def _looks_back(window: Window) -> tuple[int, int]:
+    """How much of its past an agent sees: in ticks if that is known, then in observations."""
+    return window.reach_ticks, window.size
 
 
 def _each(kind: Callable[[Brain], Predictor], brains: Mapping[str, Brain]) -> dict[str, Predictor]:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from adaptive_agents.model.brain import Brain
+from adaptive_agents.model.window import Window
 from pytrain.data.dataset import Players
 from pytrain.data.tasks import spread_between
 from pytrain.evaluation.baselines import (
@@ -82,7 +83,7 @@ class Search:
 def baselines(
     players: Players,
     frozen: Mapping[str, Brain],
-    window: int,
+    window: Window,
     search: Search | None,
     progress: ProgressCallback = silent,
 ) -> dict[str, dict[str, Predictor]]:
@@ -239,7 +240,7 @@ def _is_tunable(brain: Brain) -> bool:
     return brain.algorithm == "pooled" and brain.inner_loop.support_size > 0
 
 
-def _features(players: Players, window: int) -> Features:
+def _features(players: Players, window: Window) -> Features:
     who = torch.arange(len(players))
     start = torch.zeros_like(who)
     rows = spread_between(players.with_window(window), who, start, players.last_ticks + 1, SPREAD_SIZE)

@@ -69,7 +69,7 @@ def measure(
         for rows in parts.values():
             rows.append([])
         for seconds in settings.curve_sec:
-            support = _as_arrays(_support(seen, who, seconds, predictor))
+            support = _support(seen, who, seconds, predictor)
             answers = predictor.fit(support)(query.observations)
             for name, weights in counts.items():
                 counted = SupportSet(query.observations, query.targets, weights)
@@ -86,40 +86,13 @@ def query_ticks(
     return start, start + round(settings.query_sec * rate)
 
 
-def newest_moments(players: Players, who: torch.Tensor, cut_ticks: torch.Tensor, size: int) -> Batch:
-    """As `newest_known`, but one row of each tick: agents that look at once see the same moment of the
-    player.
-
-    Which agent's row it is goes round, so that all views come in. `size` counts moments.
-    """
-    history = players.history
-    ends = players.first_at(who, cut_ticks - players.spec.horizon_ticks + 1).tolist()
-    kept = []
-    for player, end in zip(who.tolist(), ends, strict=True):
-        first = int(players.first[player])
-        ticks = history.ticks[first:end]
-        starts = torch.nonzero(torch.cat([torch.ones(min(1, len(ticks))), ticks.diff()])).flatten()
-        agents = torch.cat([starts, torch.tensor([len(ticks)])]).diff()
-        kept.append((first + starts + torch.arange(len(starts)) % agents.clamp(min=1))[-size:])
-    most = max(1, *(len(rows) for rows in kept))
-    examples = torch.full((len(who), most), int(players.first[0]))
-    is_there = torch.zeros(len(who), most, dtype=torch.bool)
-    for index, rows in enumerate(kept):
-        examples[index, most - len(rows) :] = rows
-        is_there[index, most - len(rows) :] = True
-    observations = history.observed(examples.flatten(), players.window)
-    targets, weights = history.labels(examples.flatten())
-    shape = examples.shape
-    return Batch(
-        observations.view(*shape, -1), targets.view(*shape, -1), (weights.view(shape) > 0) * is_there.float()
-    )
-
-
-def _support(players: Players, who: torch.Tensor, seconds: float, predictor: Predictor) -> Batch:
+def _support(players: Players, who: torch.Tensor, seconds: float, predictor: Predictor) -> SupportSet:
     """What is known of `who` after so many seconds of play, as much of it as the predictor takes."""
     cut = torch.full_like(who, round(seconds * players.spec.tick_rate_hz))
-    newest = newest_moments if predictor.by_moments else newest_known
-    return newest(players, who, cut, predictor.support_size)
+    support = _as_arrays(newest_known(players, who, cut, predictor.support_size))
+    # Without the columns that hold no player's moment: early in play that is most of them.
+    used = (support.weights > 0).any(0)
+    return SupportSet(support.observations[:, used], support.targets[:, used], support.weights[:, used])
 
 
 def _query(players: Players, who: torch.Tensor, settings: EvaluateSettings, query_size: int | None) -> Batch:

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adaptive_agents.model.brain import Brain, Params
+from adaptive_agents.model.inner_loop import STATISTICS
 from adaptive_agents.model.support import SupportSet
+from adaptive_agents.model.window import Window
 
 Observations = NDArray[np.float32]
 """(players, rows, input_size)"""
 
+MOST_MOMENTS = 4096
+"""What those learn from who take all the play there was."""
 LEVELS = (0.5, 0.8, 0.95)
 """The parts of the outcomes that the intervals of a prediction are to hold."""
 NORMAL_INTERVALS = (0.6745, 1.2816, 1.96)
@@ -43,17 +47,12 @@ class Predictor(Protocol):
     """Learns from some players' play, each by itself."""
 
     @property
-    def window(self) -> int:
-        """How many of an agent's last observations make one row."""
+    def window(self) -> Window:
+        """Which of an agent's observations make one row."""
 
     @property
     def support_size(self) -> int:
-        """How many of a player's newest examples it takes."""
-
-    @property
-    def by_moments(self) -> bool:
-        """Whether those are moments, each seen by one of the agents, or rows, of which every agent gives
-        one."""
+        """How many of a player's newest moments it takes."""
 
     def fit(self, support: SupportSet) -> Predict:
         """Learn from `support`, whose rows of weight 0 are none; a player may have shown nothing yet."""
@@ -67,21 +66,22 @@ class BrainPredictor:
     inner_lr: float | None = None
     """None means the brain's own; so it does for the next."""
     num_inner_steps: int | None = None
-    by_moments: bool = False
 
     @property
-    def window(self) -> int:
+    def window(self) -> Window:
         return self.brain.window
 
     @property
     def support_size(self) -> int:
-        return self.brain.inner_loop.support_size
+        loop = self.brain.inner_loop
+        # Statistics hold all that was seen, though each adaptation in play absorbs only what is new.
+        return MOST_MOMENTS if loop.consolidation == STATISTICS and loop.support_size else loop.support_size
 
     def fit(self, support: SupportSet) -> Predict:
         params = self._adapted(support)
 
         def predict(observations: Observations) -> Answers:
-            predictions, deviations = _estimate_batched(self.brain, observations, params)
+            predictions, deviations = self.brain.estimate_batched(observations, params)
             return Answers(predictions, _half_widths(self.brain, deviations))
 
         return predict
@@ -95,10 +95,8 @@ class BrainPredictor:
         shown = (support.weights > 0).any(1)
         if not shown.any():
             return params
-        # Without the columns that hold no player's example: early in play that is most of them.
-        used = (support.weights > 0).any(0)
         columns = (support.observations, support.targets, support.weights)
-        known = SupportSet(*(column[shown][:, used] for column in columns))
+        known = SupportSet(*(column[shown] for column in columns))
         of_shown = {name: value[shown] for name, value in params.items()}
         adapted = self.brain.adapt(
             of_shown, known, inner_lr=self.inner_lr, num_inner_steps=self.num_inner_steps
@@ -113,11 +111,10 @@ class FrozenPredictor:
     """A brain that does not adapt: its frozen model, or what it starts from if it carries none."""
 
     brain: Brain
-    by_moments: bool = False
     support_size: int = 0
 
     @property
-    def window(self) -> int:
+    def window(self) -> Window:
         return self.brain.window
 
     def fit(self, support: SupportSet) -> Predict:
@@ -125,36 +122,19 @@ class FrozenPredictor:
         return self.predict
 
     def predict(self, observations: Observations) -> Answers:
-        """The same for every player; no deviations, which a frozen model has none of."""
-        return Answers(predict_frozen(self.brain, observations))
-
-
-def predict_frozen(brain: Brain, observations: Observations) -> NDArray[np.float32]:
-    """What a brain predicts for `observations (players, rows, input_size)` before it has seen anybody."""
-    rows = observations.reshape(-1, observations.shape[-1])
-    carried: Callable[[Observations], NDArray[np.float32]] | None = getattr(brain, "predict_frozen", None)
-    predicted = brain.predict(rows) if carried is None else carried(rows)
-    return predicted.reshape(*observations.shape[:-1], -1)
-
-
-def _estimate_batched(
-    brain: Brain, observations: Observations, params: Params
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Predictions and deviations, `(players, rows, outputs)` each; brains of before deviations give None."""
-    estimate: Any = getattr(brain, "estimate_batched", None)
-    if estimate is None:
-        return brain.predict_batched(observations, params), None
-    predictions, deviations = estimate(observations, params)
-    return predictions, deviations
+        """The same for every player."""
+        rows = observations.reshape(-1, observations.shape[-1])
+        predictions, deviations = self.brain.estimate_frozen(rows)
+        shape = (*observations.shape[:-1], predictions.shape[-1])
+        half_widths = _half_widths(self.brain, None if deviations is None else deviations.reshape(shape))
+        return Answers(predictions.reshape(shape), half_widths)
 
 
 def _half_widths(brain: Brain, deviations: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-    """`(players, rows, outputs, levels)`, by the multiples that the brain's calibration chose."""
-    if deviations is None:
+    """`(players, rows, outputs, levels)`, by the multiples that were chosen on the meta-validation
+    players."""
+    if deviations is None or brain.uncertainty is None:
         return None
-    uncertainty: Any = getattr(brain, "uncertainty", None) or {}
-    stored = uncertainty.get("intervals", {})
-    multiples = [
-        float(stored.get(f"{level:g}", usual)) for level, usual in zip(LEVELS, NORMAL_INTERVALS, strict=True)
-    ]
+    chosen = brain.uncertainty.intervals
+    multiples = [chosen.get(level, usual) for level, usual in zip(LEVELS, NORMAL_INTERVALS, strict=True)]
     return deviations[..., None] * np.asarray(multiples, np.float32)

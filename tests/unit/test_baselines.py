@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from adaptive_agents.model.support import SupportSet
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Target
 from pytrain.evaluation.baselines import (
     Features,
@@ -22,6 +23,7 @@ from tests.synthetic_players import make_players
 
 VECTOR = Target("vector", "where", 2)
 CATEGORY = Target("category", "move", 3)
+ONE = Window()
 NEUTRAL = Features(np.ones((1, 3)), np.ones((1, 3)))
 
 
@@ -39,7 +41,7 @@ def random() -> np.random.Generator:
 
 
 def kernel(**settings: object) -> KernelRidge:
-    return KernelRidge(VECTOR, 1, NEUTRAL, constant_prior(np.array([3.0, -1.0])), **settings)  # type: ignore[arg-type]
+    return KernelRidge(VECTOR, ONE, NEUTRAL, constant_prior(np.array([3.0, -1.0])), **settings)  # type: ignore[arg-type]
 
 
 def test_kernel_ridge_is_its_formula_for_each_player_alone(random):
@@ -72,7 +74,7 @@ def test_rows_of_no_weight_are_no_examples(random):
 
 
 def nearest(count: int) -> NearestNeighbours:
-    return NearestNeighbours(VECTOR, 1, NEUTRAL, constant_prior(np.array([3.0, -1.0])), neighbours=count)
+    return NearestNeighbours(VECTOR, ONE, NEUTRAL, constant_prior(np.array([3.0, -1.0])), neighbours=count)
 
 
 def test_nearest_neighbours_are_the_mean_of_the_k_most_alike(random):
@@ -101,7 +103,7 @@ def test_a_frozen_models_kernel_learns_only_what_that_got_wrong(random):
         return Answers(observations[..., :2])
 
     told = SupportSet(support.observations, support.observations[..., :2].copy(), support.weights)
-    residual = KernelRidge(VECTOR, 1, NEUTRAL, frozen_prior(VECTOR, right))
+    residual = KernelRidge(VECTOR, ONE, NEUTRAL, frozen_prior(VECTOR, right))
     asked = random.standard_normal((2, 5, 3)).astype(np.float32)
     assert np.allclose(residual.fit(told)(asked).predictions, asked[..., :2], atol=1e-6)
     far = asked + np.float32(1e4)
@@ -113,8 +115,8 @@ def test_a_category_is_answered_in_chances_that_add_up_to_one(random):
     classes = random.integers(0, 3, (2, 12, 1)).astype(np.float32)
     told = SupportSet(support.observations, classes, support.weights)
     prior = constant_prior(np.full(3, 1 / 3))
-    look_up = NearestNeighbours(CATEGORY, 1, NEUTRAL, prior, neighbours=1)
-    for predictor in (KernelRidge(CATEGORY, 1, NEUTRAL, prior), look_up):
+    look_up = NearestNeighbours(CATEGORY, ONE, NEUTRAL, prior, neighbours=1)
+    for predictor in (KernelRidge(CATEGORY, ONE, NEUTRAL, prior), look_up):
         logits = predictor.fit(told)(support.observations).predictions
         assert np.allclose(chances(logits.astype(float)).sum(-1), 1.0)
         assert (logits.argmax(-1) == classes[..., 0]).all()
@@ -123,7 +125,7 @@ def test_a_category_is_answered_in_chances_that_add_up_to_one(random):
 def test_the_past_counts_by_what_has_changed_since(random):
     """Two windows that end alike, and moved alike, are alike wherever they are."""
     steps = random.standard_normal((40, 2, 3)).astype(np.float32)
-    features = Features.of(steps.reshape(40, 6), window=2)
+    features = Features.of(steps.reshape(40, 6), Window(2))
     window = steps[:1].copy()
     moved = window + np.float32(5.0)
     moved[:, 1] = window[:, 1]
@@ -135,7 +137,7 @@ def test_the_past_counts_by_what_has_changed_since(random):
 def test_a_number_that_never_changes_does_not_count():
     rows = np.random.default_rng(0).standard_normal((30, 3)).astype(np.float32)
     rows[:, 1] = 7.0
-    features = Features.of(rows, window=1)
+    features = Features.of(rows, ONE)
     assert np.isinf(features.scale[0, 1])
     assert features(np.full((1, 1, 3), 9.0, np.float32))[0, 0, 1] == 0.0
     assert features.typical_distance == pytest.approx(2.0)
@@ -149,8 +151,8 @@ def test_settings_are_chosen_on_the_fit_players_and_gain_on_others():
     not."""
     search = Search(make_players(8, seconds=20.0), SETTINGS)
     others = Search(make_players(8, seconds=20.0, first=50), SETTINGS)
-    neutral = baselines(others.players, {}, 1, None)
-    fitted = baselines(others.players, {}, 1, search)
+    neutral = baselines(others.players, {}, ONE, None)
+    fitted = baselines(others.players, {}, ONE, search)
     weights = np.array(settings_of(fitted["kernel"][""])["weights"])
     assert (weights[0, 1:] < weights[0, 0]).all()
     for name in ("kernel", "knn"):
@@ -161,6 +163,6 @@ def test_settings_are_chosen_on_the_fit_players_and_gain_on_others():
 def test_settings_do_not_depend_on_who_is_measured():
     search = Search(make_players(3, seconds=20.0), SETTINGS)
     of = (make_players(3, seconds=20.0, first=first) for first in (50, 80))
-    one, other = (baselines(players, {}, 1, search) for players in of)
+    one, other = (baselines(players, {}, ONE, search) for players in of)
     for name in ("kernel", "knn"):
         assert settings_of(one[name][""]) == settings_of(other[name][""])
