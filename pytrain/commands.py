@@ -7,35 +7,39 @@ they are imported when a command runs, so that `--help` answers at once.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from pytrain.console import messages, results, watch
 from pytrain.errors import PytrainError
-from pytrain.settings import EvaluateSettings, TrainSettings
+from pytrain.settings import TRAINING_MARK, EvaluateSettings, TrainSettings
 
 if TYPE_CHECKING:
     from adaptive_agents.model.brain import Brain
-    from pytrain.evaluation.evaluate import Evaluation
 
 TRAIN_SHARES = {"read sessions": 0.03, "meta-train": 0.77, "choose adaptation": 0.15, "export": 0.05}
 EVALUATE_SHARES = {"read sessions": 0.1, "evaluate": 0.9}
+FIT_SHARES = {"read sessions": 0.05, "fit baselines": 0.6, "evaluate": 0.35}
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateCommand(EvaluateSettings):
-    """Measure brains on players they never saw, before and after adaptation."""
+    """Measure brains on players they never saw, before and after adaptation, beside baselines."""
 
     files: Annotated[
         Positional[tuple[Path, ...]], arg(metavar="BRAIN... SESSIONS...", help_behavior_hint="(required)")
     ]
-    """Brains (.brain), and session files or folders of them; a pooled brain also gives the frozen line."""
+    """Brains (.brain), and session files or folders of them. A pooled brain gives the line of no adaptation;
+    brains named NAME@SEED.brain are trainings of one method, resampled with the players."""
     json: Annotated[bool, FlagCreatePairsOff] = False
-    """Print the figures as JSON instead of a table."""
+    """Print the figures as JSON instead of a table: also after every second, and of every player."""
+    csv: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None
+    """Also write the error of every player, method, training and second as a table."""
 
 
 def run_train(settings: TrainSettings) -> None:
@@ -75,63 +79,60 @@ def run_train(settings: TrainSettings) -> None:
 def run_evaluate(command: EvaluateCommand) -> None:
     """The command `evaluate`."""
     from pytrain.evaluation.evaluate import evaluate
-    from pytrain.evaluation.tables import prediction_table
+    from pytrain.evaluation.figures import prediction_figures, write_csv
+    from pytrain.evaluation.tables import prediction_tables
 
-    brains = _open_brains([path for path in command.files if path.suffix == ".brain"], command.threads)
+    paths = list(dict.fromkeys(path for path in command.files if path.suffix == ".brain"))
+    if not paths and not command.baselines:
+        raise PytrainError(
+            "no brain to evaluate; name at least one .brain file before the sessions, or give --baselines"
+        )
+    brains = _open_brains(paths, command.threads)
     sessions = [path for path in command.files if path.suffix != ".brain"]
     if not sessions:
         raise PytrainError("no sessions to evaluate on; name session files, or folders of them")
     settings = EvaluateSettings(
         **{field.name: getattr(command, field.name) for field in fields(EvaluateSettings)}
     )
-    with watch(EVALUATE_SHARES) as progress:
+    with watch(FIT_SHARES if command.baselines else EVALUATE_SHARES) as progress:
         evaluation = evaluate(brains, sessions, settings, progress)
+    if command.csv is not None:
+        write_csv(command.csv, evaluation)
     figures = prediction_figures(evaluation)
     if command.json:
         results.print_json(json.dumps(figures))
-    else:
-        title = f"Prediction after {settings.headline_sec:g} s of play, {figures['players']} players"
-        results.print(prediction_table(figures, title))
-
-
-def prediction_figures(evaluation: Evaluation) -> dict[str, Any]:
-    """`prediction` of `report.json`, and the adaptation curves."""
-    return {
-        "players": len(evaluation.player_ids),
-        "methods": {
-            name: {
-                "error": evaluation.headline(name).to_dict(),
-                "loss": evaluation.headline_loss(name).to_dict(),
-            }
-            for name in evaluation.methods
-        },
-        "unit": evaluation.unit,
-        "headline_sec": evaluation.headline_sec,
-        "curve_sec": list(evaluation.curve_sec),
-        "curves": {
-            name: [error.to_dict() for error in curve.error] for name, curve in evaluation.methods.items()
-        },
-        "loss_curves": {
-            name: [loss.to_dict() for loss in curve.loss] for name, curve in evaluation.methods.items()
-        },
-        "ratios": {name: ratio.to_dict() for name, ratio in evaluation.ratios.items()},
-        "differences": {name: value.to_dict() for name, value in evaluation.differences.items()},
-    }
+        return
+    title = f"Prediction after {settings.headline_sec:g} s of play, {figures['players']} players"
+    for table in prediction_tables(figures, title):
+        results.print(table)
 
 
 def _open_brains(paths: Sequence[Path], threads: int) -> dict[str, Brain]:
-    """Brains by the name of their method; two of one algorithm go by their file names."""
+    """Brains by the name of their method.
+
+    A file named NAME@SEED.brain is one training of NAME. Any other goes by its algorithm, or where several
+    have the same, by its file name.
+    """
     from adaptive_agents.model.brain import Brain
 
-    if not paths:
-        raise PytrainError("no brain to evaluate; name at least one .brain file before the sessions")
-    brains = [Brain.open(path, threads) for path in paths]
-    by_algorithm = {brain.algorithm: brain for brain in brains}
-    if len(by_algorithm) == len(brains):
-        return by_algorithm
-    by_file = {path.stem: brain for path, brain in zip(paths, brains, strict=True)}
-    if len(by_file) < len(brains):
+    brains = {path: Brain.open(path, threads) for path in paths}
+    seeded = [path for path in paths if TRAINING_MARK in path.stem]
+    algorithms = Counter(brain.algorithm for path, brain in brains.items() if path not in seeded)
+    named: dict[str, Brain] = {}
+    for path, brain in brains.items():
+        by_file = path in seeded or algorithms[brain.algorithm] > 1
+        name = path.stem if by_file else brain.algorithm
+        if name in named:
+            raise PytrainError(
+                f"{brain.label} and {named[name].label} are both named {name!r} (in {path.parent} and "
+                f"{Path(named[name].source).parent}); give each a file name of its own, or the trainings of "
+                "one method the names NAME@0.brain, NAME@1.brain and so on"
+            )
+        named[name] = brain
+    methods = {name.partition(TRAINING_MARK)[0] for name in named if TRAINING_MARK in name}
+    if both := sorted(methods & named.keys()):
         raise PytrainError(
-            f"{len(brains)} brains share {len(by_file)} file names; give each a file name of its own"
+            f"{both[0]!r} is both a brain and the name of trainings ({both[0]}{TRAINING_MARK}…): rename "
+            "one of them"
         )
-    return by_file
+    return named

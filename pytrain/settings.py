@@ -250,6 +250,10 @@ class TrainSettings:
             )
 
 
+TRAINING_MARK = "@"
+"""Between a method and the seed of one of its trainings: "memory@0"."""
+
+
 @dataclass(frozen=True)
 class EvaluateSettings:
     """What `pytrain evaluate` measures, and how."""
@@ -262,6 +266,16 @@ class EvaluateSettings:
     """The query of every point of the curve is what was observed from this second of play on …"""
     query_sec: float = 20.0
     """… for so many seconds."""
+    when: Annotated[tuple[str, ...], arg(metavar="CONDITION...", help_behavior_hint="(default: none)")] = ()
+    """Also measure at the moments when a condition on an observed field holds: 'agent_reload_sec<=0.1'."""
+    baselines: Annotated[bool, FlagCreatePairsOff] = False
+    """Also measure what needs no training: kernel ridge and nearest neighbours on the player's own examples;
+    with a pooled brain, kernel ridge on what it gets wrong, and its fine-tuning with settings chosen anew."""
+    fit_sessions: Annotated[
+        tuple[Path, ...], arg(metavar="SESSIONS...", help_behavior_hint="(default: none)")
+    ] = ()
+    """Sessions of other players (the meta-validation players') on whom the baselines' settings, the best of
+    them and the best learner are chosen; without any the baselines are neutral and nothing is called best."""
     seed: int = 0
     """Seed of the bootstrap over players."""
     threads: int = 1

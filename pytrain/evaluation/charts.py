@@ -1,7 +1,7 @@
-"""The report's drawings as inline SVG: lines with bands, bars with intervals, a histogram.
+"""The report's drawings as inline SVG: lines with bands, bars with intervals, players as dots, a histogram.
 
 Colours are CSS variables of the page (`--maml`, `--ink`, …), so that a drawing follows light and dark. No
-library is needed for three kinds of drawing, and nothing is loaded from elsewhere.
+library is needed for four kinds of drawing, and nothing is loaded from elsewhere.
 """
 
 from __future__ import annotations
@@ -27,6 +27,18 @@ class Line:
     x: Sequence[float]
     y: Sequence[Estimate]
     dashed: bool = False
+    band: bool = True
+    """Whether its intervals are drawn. Those of two lines that overlap say nothing of their difference: where
+    methods are to be compared, draw what one is to the other."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One method's value for each player."""
+
+    name: str
+    label: str
+    values: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,7 @@ def line_chart(
     show: Callable[[float], str] = "{:g}".format,
     y_max: float | None = None,
 ) -> str:
-    """Lines with their 95 % bands, named at their right ends.
+    """Lines, those that have a band with it, named at their right ends.
 
     `mark` is an x that the text speaks of. What lies above `y_max` is left out of the drawing.
     """
@@ -96,7 +108,7 @@ def line_chart(
         f'<svg x="0" y="{TOP - 4}" width="{WIDTH}" height="{plot.height - BOTTOM - TOP + 10}" '
         f'viewBox="0 {TOP - 4} {WIDTH} {plot.height - BOTTOM - TOP + 10}" class="clip">'
     )
-    for line in lines:
+    for line in (line for line in lines if line.band):
         upper = [f"{plot.x(x)},{plot.y(y.high)}" for x, y in zip(line.x, line.y, strict=True)]
         lower = [f"{plot.x(x)},{plot.y(y.low)}" for x, y in zip(line.x, line.y, strict=True)]
         parts.append(f'<polygon class="band" {_colour(line)} points="{" ".join(upper + lower[::-1])}"/>')
@@ -140,6 +152,45 @@ def bar_chart(bars: Sequence[Bar], show: Callable[[float], str], title: str) -> 
             f'<text class="value" x="{high + 10:.1f}" y="{middle + 5}">{show(bar.value.mean)}</text>'
         )
     return _svg(22 + len(bars) * row, parts, title)
+
+
+def strip_chart(strips: Sequence[Strip], mark: float, x_max: float, x_label: str) -> str:
+    """A row of dots for each method, one a player; the longer strokes are the median and the worst tenth's
+    start.
+
+    `mark` is a value to be beaten. What lies above `x_max` is drawn at the edge.
+    """
+    row, name_width, right = 46, 132, 14
+    height = TOP + row * len(strips) + BOTTOM
+
+    def x(value: float) -> float:
+        return round(name_width + min(value, x_max) / x_max * (WIDTH - name_width - right), 1)
+
+    floor = height - BOTTOM
+    parts = [f'<line class="mark" x1="{x(mark)}" x2="{x(mark)}" y1="{TOP - 8}" y2="{floor}"/>']
+    parts += [
+        f'<text class="tick" x="{x(value)}" y="{floor + 18}" text-anchor="middle">{value:g}</text>'
+        for value in ticks(x_max)
+    ]
+    parts.append(f'<line class="axis" x1="{name_width}" x2="{WIDTH - right}" y1="{floor}" y2="{floor}"/>')
+    parts.append(
+        f'<text class="label" x="{WIDTH - right}" y="{height - 4}" text-anchor="end">{escape(x_label)}</text>'
+    )
+    for index, strip in enumerate(strips):
+        middle = TOP + row * index + row // 2
+        parts.append(
+            f'<text class="name" {_colour(strip)} x="{name_width - 12}" y="{middle + 4}" text-anchor="end">'
+            f"{escape(strip.label)}</text>"
+        )
+        for player, value in enumerate(strip.values):
+            # Apart by a fixed scatter, so that a page is the same whenever it is drawn.
+            y = middle + (player * 0.618 % 1 - 0.5) * (row - 22)
+            parts.append(f'<circle class="player" {_colour(strip)} cx="{x(value)}" cy="{y:.1f}" r="2.4"/>')
+        ordered = sorted(strip.values)
+        for part in (0.5, 0.9):
+            at = x(ordered[math.ceil(part * len(ordered)) - 1])
+            parts.append(f'<line class="whisker" x1="{at}" x2="{at}" y1="{middle - 17}" y2="{middle + 17}"/>')
+    return _svg(height, parts, x_label)
 
 
 def histogram(
@@ -207,7 +258,7 @@ def _round_up(most: float) -> float:
     return math.ceil(most / step - 1e-9) * step
 
 
-def _colour(drawn: Line | Bar) -> str:
+def _colour(drawn: Line | Bar | Strip) -> str:
     return f'style="--c:var(--{drawn.name})"'
 
 

@@ -7,6 +7,7 @@ the drawings of `pytrain.evaluation.charts`.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import time
@@ -17,11 +18,25 @@ from string import Template
 from typing import Any
 
 from pytrain.evaluation.charts import Bar, Line, bar_chart, histogram, line_chart
-from pytrain.evaluation.goals import TICK_MSEC, Figures, Target, estimate, judge, summary
-from pytrain.evaluation.tables import CONDITION_NAMES, METHOD_NAMES
+from pytrain.evaluation.goals import (
+    TICK_MSEC,
+    Target,
+    best_non_learner,
+    headline_learner,
+    judge,
+    summary,
+)
+from pytrain.evaluation.intervals import Estimate, Figures, estimate
+from pytrain.evaluation.names import CONDITION_NAMES, label
+from pytrain.evaluation.report_prediction import (
+    adaptation_curves,
+    difference_table,
+    player_strips,
+    prediction_table,
+    ratio_curves,
+)
 
 TEMPLATE = Path(__file__).with_name("report.html")
-SHORT_NAMES = {**METHOD_NAMES, "frozen": "frozen", "scratch": "from scratch"}
 
 
 def write_report(report: dict[str, Any], out: Path) -> None:
@@ -38,28 +53,35 @@ def render(report: Figures) -> str:
     targets = judge(report)
     after = prediction["headline_sec"]
     left, right = _method(report)
+    learner = headline_learner(report)
+    conditions = {name: said for name, said in CONDITION_NAMES.items() if name in play["methods"]}
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         lead=escape(summary(report)[0]),
         verdict=escape(" ".join(summary(report)[1:])),
         cards=_cards(report, targets),
         prediction_players=f"{prediction['players']} players",
         unseen_players=f"{unseen['players']} players",
-        prediction_chart=_adaptation_curves(prediction),
-        unseen_chart=_adaptation_curves(unseen),
-        prediction_table=_prediction_table(prediction, unseen, after),
+        prediction_ratios=ratio_curves(prediction),
+        unseen_ratios=ratio_curves(unseen),
+        prediction_chart=adaptation_curves(prediction),
+        unseen_chart=adaptation_curves(unseen),
+        player_strips=player_strips(prediction),
+        learner_label=escape(label(learner)),
+        difference_table=difference_table(prediction, unseen, learner),
+        prediction_table=prediction_table(prediction, unseen, after),
         play_players=play["players"],
         play_chart=bar_chart(
             [
-                Bar(name, label, estimate(play["methods"][name]["hit_rate"]))
-                for name, label in CONDITION_NAMES.items()
+                Bar(name, said, estimate(play["methods"][name]["hit_rate"]))
+                for name, said in conditions.items()
             ],
             "{:.1%}".format,
             "hits per shot",
         ),
         play_curves=line_chart(
             [
-                Line(name, label, play["curve_sec"], [estimate(point) for point in play["curves"][name]])
-                for name, label in CONDITION_NAMES.items()
+                Line(name, said, play["curve_sec"], [estimate(point) for point in play["curves"][name]])
+                for name, said in conditions.items()
             ],
             "seconds of play",
             "hits per shot",
@@ -91,34 +113,36 @@ def render(report: Figures) -> str:
 
 
 def _cards(report: Figures, targets: Sequence[Target]) -> str:
-    prediction, play, engine = (report[part] for part in ("prediction", "play", "engine"))
-    best = min(("reptile", "maml"), key=lambda name: float(prediction["methods"][name]["error"]["mean"]))
-    ratio = prediction["ratios"].get(f"{best}/frozen")
-    errors = {name: method["error"]["mean"] for name, method in prediction["methods"].items()}
-    lead, frozen = (estimate(play["paired_ratio"][f"adapting/{name}"]) for name in ("linear_lead", "frozen"))
+    prediction, unseen, play, engine = (
+        report[part] for part in ("prediction", "unseen_family", "play", "engine")
+    )
+    learner, other = headline_learner(report), best_non_learner(play)
+    known, kept_out = (estimate(part["ratios"][f"{learner}/frozen"]) for part in (prediction, unseen))
+    after = f"{prediction['headline_sec']:g}"
+    hits = play["paired_ratio"].get(f"adapting/{other}")
+    hit_ratio = Estimate(math.nan, math.nan, math.nan) if hits is None else estimate(hits)
     return "".join(
         (
             _card(
-                f"{errors[best] / errors['frozen']:.2f}",
+                f"{known.mean:.2f}",
                 "",
-                f"of the frozen brain's error remains after {prediction['headline_sec']:g} s of play "
-                f"({METHOD_NAMES[best]})",
-                f"{estimate(ratio).low:.2f} – {estimate(ratio).high:.2f}" if ratio else "",
-                _of(targets, f"{best}/frozen"),
+                f"of the best frozen model's error remains after {after} s of play ({label(learner)})",
+                f"{known.low:.2f} – {known.high:.2f}",
+                _of(targets, "ratio-20"),
             ),
             _card(
-                f"{lead.mean:.2f}",
-                "×",
-                "as many hits as with linear lead from the velocity",
-                f"{lead.low:.2f} – {lead.high:.2f}",
-                _of(targets, "adapting/linear_lead"),
+                f"{kept_out.mean:.2f}",
+                "",
+                "of it remains with players of a kind that was kept out of training",
+                f"{kept_out.low:.2f} – {kept_out.high:.2f}",
+                _of(targets, "unseen-20"),
             ),
             _card(
-                f"{frozen.mean:.2f}",
+                f"{hit_ratio.mean:.2f}",
                 "×",
-                "as many hits as with the best brain that does not adapt",
-                f"{frozen.low:.2f} – {frozen.high:.2f}",
-                _of(targets, "adapting/frozen"),
+                f"as many hits as with the best that did not learn to adapt ({CONDITION_NAMES[other]})",
+                f"{hit_ratio.low:.2f} – {hit_ratio.high:.2f}",
+                _of(targets, "hits/non-learner"),
             ),
             _card(
                 f"{engine['tick_msec']['p99']:.2f}",
@@ -146,53 +170,6 @@ def _of(targets: Sequence[Target], key: str) -> Target:
     return next(target for target in targets if target.key == key)
 
 
-def _adaptation_curves(figures: Figures) -> str:
-    lines = [
-        Line(
-            name,
-            SHORT_NAMES[name],
-            figures["curve_sec"],
-            [estimate(point) for point in figures["curves"][name]],
-            dashed=name == "frozen",
-        )
-        for name in METHOD_NAMES
-        if name in figures["curves"]
-    ]
-    highest = max(point.high for line in lines if line.name != "scratch" for point in line.y)
-    return line_chart(
-        lines,
-        "seconds of play",
-        f"error, {figures['unit']}",
-        mark=figures["headline_sec"],
-        y_max=1.2 * highest,
-    )
-
-
-def _prediction_table(prediction: Figures, unseen: Figures, after: float) -> str:
-    rows = []
-    for name, label in METHOD_NAMES.items():
-        if name not in prediction["methods"]:
-            continue
-        cells = []
-        for figures in (prediction, unseen):
-            error = estimate(figures["methods"][name]["error"])
-            of_frozen = error.mean / figures["methods"]["frozen"]["error"]["mean"]
-            cells.append(
-                f'<td class="n">{error.mean:.1f}</td>'
-                f'<td class="n interval">{error.low:.1f} – {error.high:.1f}</td>'
-                f'<td class="n">{of_frozen:.2f}</td>'
-            )
-        rows.append(
-            f'<tr><td><span class="swatch" style="--c:var(--{name})"></span>{label}</td>{"".join(cells)}</tr>'
-        )
-    unit = escape(str(prediction["unit"]))
-    heads = f'<th class="n">{{}}, {unit}</th><th class="n">95 % interval</th><th class="n">of frozen</th>'
-    return (
-        f"<table><tr><th>after {after:g} s of play</th>{heads.format('new players')}"
-        f"{heads.format('unseen kind')}</tr>{''.join(rows)}</table>"
-    )
-
-
 def _engine_table(engine: Figures) -> str:
     frozen = engine["without_adaptation_msec"]
     rows = [
@@ -218,25 +195,32 @@ def _target_table(targets: Sequence[Target]) -> str:
 
 def _method(report: Figures) -> tuple[list[str], list[str]]:
     prediction, play = report["prediction"], report["play"]
+    trainings = max(method.get("trainings", 1) for method in prediction["methods"].values())
+    chosen = prediction.get("chosen")
     left = [
         "Players are split, not examples: nobody who is measured was seen in training, or in choosing "
         "settings.",
         "What is predicted lies strictly later in time than everything a method may learn from.",
-        "Every method's step size and number of steps were chosen on the meta-validation players.",
-        "Frozen is the model trained on all players pooled together, without a step: the strongest that does "
-        "not adapt. Pooled, fine-tuned is the same model with gradient steps on the same support set.",
-        "From scratch starts from random weights and sees only the new player.",
+        "Every method's settings were chosen on the meta-validation players; so was the learner that the "
+        "headline is about"
+        + (f", and the best baseline ({label(chosen['best_baseline'])})." if chosen is not None else "."),
+        "Frozen is the model trained on all players pooled together, without a step, with the same window. "
+        "Pooled, fine-tuned is the same model with gradient steps on the same support set.",
+        "Kernel ridge and nearest neighbours learned from nobody: they look up in the player's own examples, "
+        "with widths and weights of the fields chosen on other players.",
     ]
     right = [
-        f"Intervals are 95 % bootstraps over the {prediction['players']} players; ratios resample both sides "
-        "of the same players together.",
-        "In play every player meets all four archers with the same habits and the same seed; what differs is "
-        "only the aim.",
-        f"The adapting archers use {play['brain']}, the best meta-learner on the meta-validation players; "
+        f"Intervals are 95 % bootstraps over the {prediction['players']} players"
+        + (f" and the {trainings} trainings of each brain" if trainings > 1 else "")
+        + "; ratios and differences resample both sides together.",
+        "In play every player meets all archers with the same habits and the same seed; what differs is only "
+        "the aim.",
+        f"The adapting archers use {play['brain']}, the best learner on the meta-validation players; "
         f"the frozen ones use {play['frozen_brain']}.",
         "Players are scripted: styles drawn from continuous parameters, with noise and reaction time. People "
         "are less regular, and the gain on them is smaller.",
-        "One run, one seed; absolute times belong to this machine.",
+        ("" if trainings > 1 else "One run, one seed: another training may differ by as much as methods do. ")
+        + "Absolute times belong to this machine.",
     ]
     return left, right
 

@@ -26,7 +26,7 @@ from pytrain.progress import ProgressCallback, silent
 STAGE = "play in the engine"
 AIMS: dict[str, Aim] = {"no_lead": "none", "linear_lead": "linear", "frozen": "brain", "adapting": "brain"}
 CONDITIONS = tuple(AIMS)
-PAIRS = (("adapting", "linear_lead"), ("adapting", "frozen"))
+PAIRS = tuple(("adapting", name) for name in CONDITIONS if name != "adapting")
 CURVE_SEC = 5
 
 
@@ -98,7 +98,11 @@ class PlayResult:
         return {
             "players": len(self.player_ids),
             "methods": {name: {"hit_rate": self.hit_rate(name).to_dict()} for name in CONDITIONS},
-            "paired_ratio": {f"{a}/{b}": self.paired_ratio(a, b).to_dict() for a, b in PAIRS},
+            "paired_ratio": {
+                f"{a}/{b}": self.paired_ratio(a, b).to_dict()
+                for a, b in PAIRS
+                if self.conditions[b].hits.any()  # nothing is so many times as often as never
+            },
             "population": self.population,
             "seconds": self.seconds,
             "curve_sec": [
