@@ -16,8 +16,6 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +26,7 @@ import numpy as np
 from adaptive_agents.model.brain import Brain
 from pytrain.evaluation.evaluate import EvaluateSettings, Evaluation, evaluate
 from pytrain.evaluation.intervals import ratio_with_interval
+from tests.benchmarks.people import run_pytrain
 from tests.benchmarks.report import BenchSettings, CannotRun, Progress, Result, data_folder
 from tests.benchmarks.rock_paper_scissors_sessions import convert
 
@@ -135,7 +134,9 @@ def _evaluations(
     def train(job: tuple[int, str]) -> None:
         split, learner = job
         play = folder / f"split-{split}"
-        _pytrain(train_command(seen, learner, play, play / f"{learner}.brain", more), play / f"{learner}.log")
+        run_pytrain(
+            train_command(seen, learner, play, play / f"{learner}.brain", more), play / f"{learner}.log"
+        )
 
     evaluations = []
     with ThreadPoolExecutor(AT_A_TIME) as threads:
@@ -149,15 +150,6 @@ def _evaluations(
                 evaluations.append(evaluate(brains, [play / "meta-test"], EVALUATION))
                 progress(_line(evaluations[-1], split))
     return evaluations
-
-
-def _pytrain(arguments: Sequence[str], log: Path) -> None:
-    with log.open("w") as output:
-        command = [sys.executable, "-m", "pytrain", *arguments]
-        status = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
-    if status != 0:
-        last_lines = " ".join(log.read_text().split()[-40:])
-        raise RuntimeError(f"pytrain {shlex.join(arguments)} ended with status {status}: {last_lines}")
 
 
 def _line(evaluation: Evaluation, split: int) -> str:
