@@ -29,15 +29,17 @@ import numpy as np
 
 from adaptive_agents.model.brain import Brain
 from pytrain.evaluation.evaluate import EvaluateSettings, Evaluation, evaluate
+from pytrain.evaluation.intervals import Estimate
 from tests.benchmarks.fish_reference import REFERENCES, Play, ceiling, references
 from tests.benchmarks.fish_sessions import convert
 from tests.benchmarks.fish_tracks import SPLITS, Person, read_people
 from tests.benchmarks.people import (
-    LEVEL,
+    LEARNERS,
     PerPerson,
+    below_pooled,
     change_percent,
+    coverage,
     covered,
-    mean_over_people,
     run_pytrain,
 )
 from tests.benchmarks.report import BenchSettings, CannotRun, Progress, Result, data_folder
@@ -46,8 +48,6 @@ NAME = "fish"
 TIMED = False
 
 FROZEN, POOLED, BEST = "frozen", "pooled", "best"
-LEARNERS = (POOLED, "fomaml", "reptile", "bayes", "memory")
-"""All that are trained; everything but pooled is held against pooled."""
 QUICK_LEARNERS = (POOLED, "bayes")
 HORIZONS = {"": 5, "2s": 16}
 """Ticks ahead; the name is part of the results' names."""
@@ -88,17 +88,17 @@ def run(settings: BenchSettings, progress: Progress) -> Iterator[Result]:
     if not tracks.exists():
         raise CannotRun(f"there is no {tracks}: see {settings.data / 'README.md'} for where it is from")
     people = read_people(tracks)
-    horizons = dict(list(HORIZONS.items())[:1]) if settings.quick else HORIZONS
-    for horizon, ticks in horizons.items():
+    for horizon, ticks in HORIZONS.items():
         if _wants(settings, horizon):
             yield from _results(_measured(people, horizon, ticks, settings, progress))
 
 
 def _wants(settings: BenchSettings, horizon: str) -> bool:
-    """The nearer horizon's results have no group: they are meant unless all names are in the other's."""
-    others = tuple(f"{NAME}/{name}" for name in HORIZONS if name)
+    """The nearer horizon's results have no group of their own: they are meant by all other names."""
     if horizon:
-        return settings.wants(f"{NAME}/{horizon}")
+        named = any(name.startswith(f"{NAME}/{horizon}") for name in settings.names)
+        return named or (settings.wants(f"{NAME}/{horizon}") and not settings.quick)
+    others = tuple(f"{NAME}/{name}" for name in HORIZONS if name)
     return not settings.names or not all(name.startswith(others) for name in settings.names)
 
 
@@ -118,7 +118,7 @@ def _measured(
     splits = range(1 if settings.quick else SPLITS)
     errors: dict[str, list[dict[str, float]]] = {}
     in_validation: dict[str, list[float]] = {}
-    coverage: dict[str, dict[str, float]] = {}
+    inside: dict[str, dict[str, float]] = {}
     for split in splits:
         shutil.rmtree(folder, ignore_errors=True)
         parts = convert(people, folder, split, ticks, EVALUATION.query_from_sec)
@@ -137,7 +137,7 @@ def _measured(
             scores = brain.scores["meta_validation"]
             in_validation.setdefault(name, []).append(float(scores["error_after"]))
             if brain.uncertainty is not None:
-                coverage.setdefault(name, {}).update(
+                inside.setdefault(name, {}).update(
                     covered(brain, folder / "meta-test", EVALUATION, EVALUATION.headline_sec)
                 )
         progress(_line(evaluation, split))
@@ -152,7 +152,7 @@ def _measured(
         {person.id: person.game for person in people},
         errors,
         {name: float(np.mean(each)) for name, each in in_validation.items()},
-        coverage,
+        inside,
     )
 
 
@@ -187,29 +187,33 @@ def _results(measured: Measured) -> Iterator[Result]:
     """Every learner beside the best pooled network; then the references and the ceiling."""
     learners = [name for name in measured.validation_errors if name != POOLED]
     best = min(learners, key=measured.validation_errors.__getitem__)
+    changes = {}
     for at, seconds in enumerate(AFTER_SEC):
         peer = min((FROZEN, POOLED), key=lambda name, at=at: measured.mean(name, at))
         for name in (FROZEN, POOLED, *REFERENCES, *learners):
-            yield _against(measured, name, name, peer, at, seconds)
-        yield _against(measured, BEST, best, peer, at, seconds)
+            yield _change(measured, f"{name}/change-{seconds:g}", name, peer, at)
+        for name in learners:
+            changes[f"{name} after {seconds:g} s"] = _percent(measured, name, peer, at)
+        wanted = None if measured.horizon else WANTED_CHANGE.get(seconds)
+        yield _change(measured, f"{BEST}/change-{seconds:g}", best, peer, at, wanted)
+    yield below_pooled(measured.name("below-pooled"), changes, "%")
     yield _change(measured, "ceiling/change", "ceiling/with-code", "ceiling/pooled", 0)
     for name, shares in measured.covered.items():
         for shown in (name, *([BEST] if name == best else [])):
-            yield _coverage(measured, shown, shares)
+            yield coverage(measured.name(shown, "coverage-80"), shares, "after 180 s", measured.how)
 
 
-def _against(measured: Measured, shown: str, method: str, peer: str, at: int, seconds: float) -> Result:
-    goal = WANTED_CHANGE.get(seconds) if shown == BEST and not measured.horizon else None
-    return _change(measured, f"{shown}/change-{seconds:g}", method, peer, at, goal)
+def _percent(measured: Measured, method: str, peer: str, at: int) -> Estimate:
+    return change_percent(measured.errors[method][at], measured.errors[peer][at], measured.game)
 
 
 def _change(
     measured: Measured, name: str, method: str, peer: str, at: int, wanted: float | None = None
 ) -> Result:
     """By how many percent the error differs from the peer's, with an interval over games."""
-    own, other = measured.errors[method][at], measured.errors[peer][at]
-    change = change_percent(own, other, measured.game)
-    games = len({measured.game[person] for person in own})
+    change = _percent(measured, method, peer, at)
+    people = measured.errors[method][at]
+    games = len({measured.game[person] for person in people})
     return Result(
         measured.name(name),
         change.mean,
@@ -219,22 +223,8 @@ def _change(
         ratio=100 / (100 + change.mean),
         spread=(change.low, change.high),
         goal=None if wanted is None else 100 / (100 + wanted),
-        note=f"{method}: {measured.mean(method, at):.3f} px; {len(own)} people in {games} games, "
+        note=f"{method}: {measured.mean(method, at):.3f} px; {len(people)} people in {games} games, "
         + measured.how,
-    )
-
-
-def _coverage(measured: Measured, name: str, shares: PerPerson) -> Result:
-    """How often the 80 % interval held what came, beside the 80 % that it should be."""
-    share = mean_over_people(shares)
-    return Result(
-        measured.name(name, "coverage-80"),
-        share.mean,
-        "of what came, after 180 s",
-        "as promised",
-        LEVEL,
-        spread=(share.low, share.high),
-        note=f"{len(shares)} people, {measured.how}",
     )
 
 

@@ -22,6 +22,10 @@ from pytrain.data.dataset import Players, read_players
 from pytrain.data.tasks import Batch, newest_known, observed_between
 from pytrain.evaluation.evaluate import EvaluateSettings
 from pytrain.evaluation.intervals import Estimate, mean_with_interval, ratio_with_interval
+from tests.benchmarks.report import Result
+
+LEARNERS = ("pooled", "fomaml", "reptile", "bayes", "memory")
+"""Who is trained at the defaults; all others are held against the first, which does without the person."""
 
 PerPerson = Mapping[str, float]
 """One number for each person, by id."""
@@ -48,6 +52,20 @@ def change_percent(ours: PerPerson, peers: PerPerson, group: Mapping[str, int]) 
     above, below = np.array(list(sums.values())).T
     ratio = ratio_with_interval(above, below)
     return Estimate(*(100 * (value - 1) for value in (ratio.mean, ratio.low, ratio.high)))
+
+
+def below_pooled(name: str, changes: Mapping[str, Estimate], unit: str) -> Result:
+    """How many of these changes of the error, named by what changed, are worse by over half an interval."""
+    worse = {what: change for what, change in changes.items() if change.mean > (change.high - change.low) / 2}
+    said = "; ".join(f"{what} {change:+.2f} {unit}" for what, change in worse.items())
+    return Result(
+        name,
+        len(worse),
+        f"of {len(changes)} worse than pooled by more than half an interval",
+        ratio=0.0 if worse else 1.0,
+        goal=1.0,
+        note=said,
+    )
 
 
 def covered(brain: Brain, sessions: Path, settings: EvaluateSettings, after_sec: float) -> PerPerson:
@@ -82,9 +100,18 @@ def in_smallest_set(probabilities: NDArray[np.float64], classes: NDArray[np.int_
     return inside
 
 
-def mean_over_people(values: PerPerson) -> Estimate:
-    """Mean of one number per person with its interval."""
-    return mean_with_interval(list(values.values()))
+def coverage(name: str, shares: PerPerson, when: str, how: str) -> Result:
+    """A learner's `covered` as a figure, beside what its intervals promise."""
+    share = mean_with_interval(list(shares.values()))
+    return Result(
+        name,
+        share.mean,
+        f"of what came, {when}",
+        "as promised",
+        LEVEL,
+        spread=(share.low, share.high),
+        note=f"{len(shares)} people, {how}",
+    )
 
 
 def _probabilities(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -8,11 +8,12 @@ import pytest
 
 from adaptive_agents.formats.session import read_session
 from pytrain.data.dataset import read_players
+from pytrain.evaluation.intervals import Estimate
 from tests.benchmarks.fish_play import OBSERVATION, displacements_of, observations_of, spec
 from tests.benchmarks.fish_reference import Play, references
 from tests.benchmarks.fish_sessions import convert
 from tests.benchmarks.fish_tracks import Person, Run, read_people, split_games
-from tests.benchmarks.people import change_percent, in_smallest_set
+from tests.benchmarks.people import below_pooled, change_percent, in_smallest_set
 
 SLOW, FAST = 2.125, 7.125
 
@@ -228,3 +229,19 @@ def test_calibrated_probabilities_cover_what_they_promise() -> None:
     assert in_smallest_set(probabilities, classes).mean() == pytest.approx(0.8, abs=0.01)
     sharpened = probabilities**3 / (probabilities**3).sum(axis=1, keepdims=True)
     assert in_smallest_set(sharpened, classes).mean() < 0.72
+
+
+def test_who_is_worse_by_more_than_half_an_interval_is_named() -> None:
+    changes = {
+        "clearly": Estimate(2.0, 1.0, 3.0),
+        "just": Estimate(1.1, 0.1, 2.1),
+        "hardly": Estimate(0.9, -0.1, 1.9),
+        "better": Estimate(-5.0, -6.0, -4.0),
+    }
+    found = below_pooled("fish/below-pooled", changes, "%")
+    assert found.ours == 2
+    assert found.missed
+    assert "clearly" in found.note
+    assert "just" in found.note
+    assert "hardly" not in found.note
+    assert not below_pooled("fish/below-pooled", {"better": changes["better"]}, "%").missed
