@@ -8,7 +8,8 @@ and evaluated by the ordinary commands. By hand, the figures of one split:
     pytrain evaluate *.brain PLAY/meta-test --curve-sec 0 20 100 --headline-sec 100 --query-from-sec 100 \\
         --query-sec 200
 
-All settings were chosen on players who are meta-test players in none of the three splits.
+`rps/defaults` trains without any option. All other settings were chosen on players who are meta-test players
+in none of the three splits.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,7 +26,8 @@ import numpy as np
 
 from adaptive_agents.model.brain import Brain
 from pytrain.evaluation.evaluate import EvaluateSettings, Evaluation, evaluate
-from pytrain.evaluation.intervals import ratio_with_interval
+from pytrain.evaluation.intervals import Estimate, ratio_with_interval
+from tests.benchmarks.people import LEARNERS, below_pooled, coverage, covered, run_pytrain
 from tests.benchmarks.report import BenchSettings, CannotRun, Progress, Result, data_folder
 from tests.benchmarks.rock_paper_scissors_sessions import convert
 
@@ -37,6 +37,8 @@ TIMED = False
 SPLITS, QUICK_SPLITS = 3, 1
 AT_A_TIME = 2
 FROZEN, POOLED = "frozen", "pooled"
+DEFAULTS = "defaults"
+"""What a studio gets that gives no option at all."""
 EVALUATION = EvaluateSettings(
     curve_sec=(0.0, 20.0, 100.0), headline_sec=100.0, query_from_sec=100.0, query_sec=200.0
 )
@@ -55,6 +57,8 @@ class Seen:
     keeps_count: bool
     learners: dict[str, str]
     """Options of `pytrain train` by learner; all but pooled are held against pooled."""
+    common: str = COMMON
+    """Options of all of them."""
 
     def result_name(self, learner: str, figure: str = "") -> str:
         """rps/maml/accuracy-20, rps/last-rounds/maml/accuracy-20."""
@@ -86,8 +90,12 @@ SEEN = (
             "metasgd": f"--hidden-sizes 64 {META} --num-inner-steps 3 --inner-lr 0.2",
         },
     ),
+    Seen(DEFAULTS, keeps_count=True, learners=dict.fromkeys(LEARNERS, ""), common=""),
 )
 QUICK_LEARNERS = (POOLED, "maml")
+
+Inside = dict[str, dict[str, list[float]]]
+"""By learner and player: the share of rounds within the 80 % set, in each split that tests the player."""
 QUICK = "--meta-steps 100 --compile never"
 
 
@@ -99,15 +107,21 @@ def run(settings: BenchSettings, progress: Progress) -> Iterator[Result]:
     for seen in SEEN[:1] if settings.quick else SEEN:
         learners = _wanted(seen, settings)
         if learners:
-            yield from _results(
-                seen, learners, _evaluations(seen, learners, table, settings, progress), settings
-            )
+            evaluations, inside = _evaluations(seen, learners, table, settings, progress)
+            how = f"{len(evaluations)} split(s) × {len(evaluations[0].player_ids)} people"
+            how += ", quick" * settings.quick
+            yield from _results(seen, learners, evaluations, how)
+            for name, shares in inside.items():
+                means = {player: float(np.mean(each)) for player, each in shares.items()}
+                yield coverage(seen.result_name(name, "coverage-80"), means, "after 100 rounds", how)
+            if seen.name == DEFAULTS:
+                yield _below_pooled(seen, learners, evaluations)
 
 
 def train_command(seen: Seen, learner: str, play: Path, out: Path, more: str = "") -> list[str]:
     """The arguments of `pytrain` that train a learner on the converted games."""
     folders = [str(play / "meta-train"), "--validation-sessions", str(play / "meta-validation")]
-    options = f"{COMMON} {seen.learners[learner]} {more}".split()
+    options = f"{seen.common} {seen.learners[learner]} {more}".split()
     return ["train", *folders, "--algorithm", learner, *options, "--out", str(out)]
 
 
@@ -122,8 +136,8 @@ def _wanted(seen: Seen, settings: BenchSettings) -> list[str]:
 
 def _evaluations(
     seen: Seen, learners: Sequence[str], table: Path, settings: BenchSettings, progress: Progress
-) -> list[Evaluation]:
-    """One for each split; two trainings run side by side."""
+) -> tuple[list[Evaluation], Inside]:
+    """One for each split, and what the learners' 80 % sets held; two trainings run side by side."""
     folder = settings.out / NAME / (seen.name or "counts")
     shutil.rmtree(folder, ignore_errors=True)
     splits = range(QUICK_SPLITS if settings.quick else SPLITS)
@@ -135,9 +149,12 @@ def _evaluations(
     def train(job: tuple[int, str]) -> None:
         split, learner = job
         play = folder / f"split-{split}"
-        _pytrain(train_command(seen, learner, play, play / f"{learner}.brain", more), play / f"{learner}.log")
+        run_pytrain(
+            train_command(seen, learner, play, play / f"{learner}.brain", more), play / f"{learner}.log"
+        )
 
-    evaluations = []
+    evaluations: list[Evaluation] = []
+    inside: Inside = {learner: {} for learner in learners}
     with ThreadPoolExecutor(AT_A_TIME) as threads:
         for done, ((split, learner), _) in enumerate(
             zip(jobs, threads.map(train, jobs), strict=True), start=1
@@ -147,17 +164,12 @@ def _evaluations(
                 play = folder / f"split-{split}"
                 brains = {name: Brain.open(play / f"{name}.brain") for name in learners}
                 evaluations.append(evaluate(brains, [play / "meta-test"], EVALUATION))
+                for name, brain in brains.items():
+                    shares = covered(brain, play / "meta-test", EVALUATION, EVALUATION.headline_sec)
+                    for player, share in shares.items():
+                        inside[name].setdefault(player, []).append(share)
                 progress(_line(evaluations[-1], split))
-    return evaluations
-
-
-def _pytrain(arguments: Sequence[str], log: Path) -> None:
-    with log.open("w") as output:
-        command = [sys.executable, "-m", "pytrain", *arguments]
-        status = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
-    if status != 0:
-        last_lines = " ".join(log.read_text().split()[-40:])
-        raise RuntimeError(f"pytrain {shlex.join(arguments)} ended with status {status}: {last_lines}")
+    return evaluations, inside
 
 
 def _line(evaluation: Evaluation, split: int) -> str:
@@ -168,10 +180,9 @@ def _line(evaluation: Evaluation, split: int) -> str:
 
 
 def _results(
-    seen: Seen, learners: Sequence[str], evaluations: Sequence[Evaluation], settings: BenchSettings
+    seen: Seen, learners: Sequence[str], evaluations: Sequence[Evaluation], how: str
 ) -> Iterator[Result]:
     """Means over the splits, beside the pooled model fine-tuned; that one beside itself as it was trained."""
-    how = f"{len(evaluations)} split(s) × {len(evaluations[0].player_ids)} people{', quick' * settings.quick}"
     for name in (FROZEN, *learners):
         peer = FROZEN if name == POOLED else POOLED
         said = "pooled, not adapted" if peer == FROZEN else "pooled, fine-tuned"
@@ -182,7 +193,8 @@ def _results(
                 for one in (name, peer)
             )
             before = np.mean([1 - each.methods[name].error[0].mean for each in evaluations])
-            note = f"{_difference(evaluations, name, peer, at)}; {before:.4f} before adapting; {how}"
+            gain = _difference(evaluations, name, peer, at)
+            note = f"paired difference {gain:+.4f}; {before:.4f} before adapting; {how}"
             yield Result.against(
                 seen.result_name(name, f"accuracy-{rounds:g}"),
                 float(accuracy.mean()),
@@ -207,7 +219,7 @@ def _results(
             )
 
 
-def _difference(evaluations: Sequence[Evaluation], name: str, peer: str, at: int) -> str:
+def _difference(evaluations: Sequence[Evaluation], name: str, peer: str, at: int) -> Estimate:
     """How much more accurate than the peer over all splits, with an interval over people.
 
     A person who is tested on in several splits is drawn with all of them.
@@ -218,7 +230,22 @@ def _difference(evaluations: Sequence[Evaluation], name: str, peer: str, at: int
         for player, gain in zip(evaluation.player_ids, other - own, strict=True):
             gains.setdefault(player, []).append(float(gain))
     gained, splits = [sum(each) for each in gains.values()], [float(len(each)) for each in gains.values()]
-    return f"paired difference {ratio_with_interval(gained, splits):+.4f}"
+    return ratio_with_interval(gained, splits)
+
+
+def _below_pooled(seen: Seen, learners: Sequence[str], evaluations: Sequence[Evaluation]) -> Result:
+    """Who is less accurate than the better one of the pooled model frozen and fine-tuned, and when."""
+    changes = {}
+    for rounds in (20.0, 100.0):
+        at = EVALUATION.curve_sec.index(rounds)
+        fine_tuned_gain = _difference(evaluations, POOLED, FROZEN, at).mean
+        peer = POOLED if fine_tuned_gain > 0 else FROZEN
+        for name in learners:
+            if name != POOLED:
+                loss = _difference(evaluations, peer, name, at)
+                points = Estimate(*(100 * value for value in (loss.mean, loss.low, loss.high)))
+                changes[f"{name} after {rounds:g} rounds"] = points
+    return below_pooled(seen.result_name("below-pooled"), changes, "points of error")
 
 
 def main() -> None:
