@@ -18,7 +18,7 @@ import numpy as np
 
 from adaptive_agents.model.adaptation import AdaptationSettings, AdaptationWorker, apply, submit_due
 from adaptive_agents.model.brain import Brain
-from adaptive_agents.model.profile import BrainMemory
+from adaptive_agents.model.memory import BrainMemory
 from adaptive_agents.tick.decisions import DecisionBatch
 from adaptive_agents.tick.history import ObservationHistory
 from adaptive_agents.tick.labels import MaturedLabels, PendingLabels

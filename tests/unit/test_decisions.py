@@ -33,23 +33,11 @@ def test_each_agent_gets_the_prediction_of_its_own_weights(
         exchanged = data.draw(st.integers(0, 3))
         players[exchanged] = make_params(seed=100 + number)
         observations = random_observations(len(profiles))
-        together = batch.run(observations, np.array(profiles, np.intp), players)
+        together = batch.run(observations, np.array(profiles, np.intp), players)[0]
         for row, profile in enumerate(profiles):
             alone = brain.predict(observations[row : row + 1], players[profile])
             np.testing.assert_allclose(together[row], alone[0], atol=1e-6)
     assert batch.runs == len(ticks)
-
-
-def test_agents_that_share_weights_share_one_run(brain: Brain) -> None:
-    batch, observations, params = DecisionBatch(brain), random_observations(100), make_params(seed=3)
-    everyone = np.zeros(100, np.intp)
-    np.testing.assert_array_equal(
-        batch.run(observations, everyone, [brain.init_params]), brain.predict(observations)
-    )
-    np.testing.assert_array_equal(
-        batch.run(observations, everyone, [params]), brain.predict(observations, params)
-    )
-    assert batch.runs == 2
 
 
 def test_profiles_may_come_and_go(brain: Brain) -> None:
@@ -57,7 +45,7 @@ def test_profiles_may_come_and_go(brain: Brain) -> None:
     for count in (2, 5, 1, 3):
         profiles = np.arange(count)
         observations = random_observations(count)
-        together = batch.run(observations, profiles, players[:count])
+        together = batch.run(observations, profiles, players[:count])[0]
         for row in range(count):
             alone = brain.predict(observations[row : row + 1], players[row])
             np.testing.assert_allclose(together[row], alone[0], atol=1e-6)
