@@ -140,7 +140,7 @@ def test_weights_that_predict_nothing_finite_are_not_heard_and_lose_their_say(br
     np.testing.assert_allclose(decided.predictions, brain.predict(observations), atol=1e-6)
     losses = losses_of(VECTOR_SPEC, decided.experts, np.zeros((5, 2), np.float32)).mean(axis=0)
     for tick in range(0, 120, 6):
-        memory.guard.update(tick, losses, memory.weights.present)
+        memory.guard.update(tick, losses, 1.0, memory.weights.present)
     assert memory.guard.weights[FAST] < 0.1
 
 

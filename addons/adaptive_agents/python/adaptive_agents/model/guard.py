@@ -8,6 +8,10 @@ behind the best sequence of a few, by more than a term that the number of change
 
 New weights start without any say and get theirs by sharing; nobody's say falls so low that a player who
 changes their habit must wait for it.
+
+A mixture that follows within seconds can be led by the nose by one whose habits change just as fast. So what
+was handed out is compared with the frozen model, too, over the same half-life: as far as it lost by not being
+the frozen model, it becomes that.
 """
 
 from __future__ import annotations
@@ -28,8 +32,8 @@ HALF_LIFE_SEC = 10.0
 RATE_PER_SEC = 8.0
 """How fast a loss of one unit (the frozen model's usual loss) lowers an expert's weight: by exp(-rate).
 
-Chosen, with the next one, on 16 meta-validation players of the demo (first-order MAML, 300 meta steps). Of the
-frozen model's error the mixture has .94 at 2 to 4 s, .79 at 4 to 7 s, .72 at 7 to 12 s and .58 after 25 s;
+Chosen, with the next one, on 16 meta-validation players of the demo (first-order MAML, 300 meta steps): of
+the frozen model's error the mixture has .94 at 2 to 4 s, .79 at 4 to 7 s, .72 at 7 to 12 s, .58 after 25 s;
 fast weights alone have .84, .76, .71 and .58. With .02 shared a rate of 2 gave .92 at 4 to 7 s, a rate of 16
 .78, but there one player in five was worse off than with the frozen model from 2 to 7 s, at 8 nobody.
 """
@@ -37,6 +41,11 @@ SHARED_PER_SEC = 0.05
 """The part of all weight that is dealt out evenly."""
 CLIP = 4.0
 """A loss counts for at most so many times the frozen model's usual one: a teleport teaches nothing."""
+
+CREDIT_SEC = 1.0
+"""So many seconds of no loss at all, at most, can be set off against being worse than the frozen model."""
+DOUBT_SEC = 0.5
+"""Where so many seconds of the frozen model's usual loss were lost against it, half of the say is gone."""
 
 _LONGEST_GAP_SEC = 1.0
 _SCALE_TICKS = 100
@@ -52,6 +61,8 @@ class Guard:
         self.weights: Weights = np.eye(EXPERTS)[FROZEN]
         self._tick_rate_hz = tick_rate_hz
         self._tick: int | None = None
+        self._excess = 0.0
+        """What was lost of late by not being the frozen model, in units of its usual loss, times seconds."""
         self._scale = 0.0
         self._updates = 0
 
@@ -63,19 +74,19 @@ class Guard:
                 brain's own, and fast ones that are the slow ones, are not. What they earned goes to the one
                 before.
         """
-        shares = self.weights.copy()
-        for expert in range(EXPERTS - 1, 0, -1):
-            if not present[expert]:
-                shares[expert - 1] += shares[expert]
-                shares[expert] = 0
+        shares = self._earned(present)
+        trusted = 0.5 ** ((max(0.0, self._excess) / DOUBT_SEC) ** 2)
+        shares[1:] *= trusted
+        shares[FROZEN] += (1 - trusted) * (1 - shares[FROZEN])
         return shares
 
-    def update(self, tick: int, losses: NDArray[np.float64], present: Sequence[bool]) -> None:
+    def update(self, tick: int, losses: NDArray[np.float64], told: float, present: Sequence[bool]) -> None:
         """Takes in what became known of one tick.
 
         Args:
             tick: when it was predicted; never smaller than before.
             losses: (experts,) mean loss over the agents; one that is not finite counts as the worst.
+            told: the same of what was handed out.
             present: as for `shares`, now.
         """
         frozen = float(losses[FROZEN]) if np.isfinite(losses[FROZEN]) else 0.0
@@ -86,15 +97,28 @@ class Guard:
         self._tick = tick
         seconds = min(gap / self._tick_rate_hz, _LONGEST_GAP_SEC)
 
-        worst = np.where(np.isfinite(losses), losses, np.inf)
-        clipped = np.minimum(worst / max(self._scale, _LEAST_SCALE), CLIP)
+        everyone = np.append(losses, told)
+        scaled = np.where(np.isfinite(everyone), everyone, np.inf) / max(self._scale, _LEAST_SCALE)
+        clipped = np.minimum(scaled, CLIP)
+        kept = 0.5 ** (seconds / HALF_LIFE_SEC)
+        self._excess = max(self._excess * kept + seconds * (clipped[-1] - clipped[FROZEN]), -CREDIT_SEC)
+
         here = np.array([True, *present[1:]])
-        before = self.shares(present)
+        before = self._earned(present)
         with np.errstate(divide="ignore"):  # the logarithm of nothing: it stays nothing until it is shared
-            logs = np.log(before) * 0.5 ** (seconds / HALF_LIFE_SEC) - RATE_PER_SEC * seconds * clipped
+            logs = np.log(before) * kept - RATE_PER_SEC * seconds * clipped[:-1]
         grown = np.where(here, np.exp(logs - logs[here].max()), 0)
         shared = 1 - (1 - SHARED_PER_SEC) ** seconds
         self.weights = (1 - shared) * grown / grown.sum() + shared * here / here.sum()
+
+    def _earned(self, present: Sequence[bool]) -> Weights:
+        """(experts,): the weights, those of absent experts with the one before."""
+        earned = self.weights.copy()
+        for expert in range(EXPERTS - 1, 0, -1):
+            if not present[expert]:
+                earned[expert - 1] += earned[expert]
+                earned[expert] = 0
+        return earned
 
     def restore(self, weights: Sequence[float]) -> None:
         """Goes on from the weights that an earlier session ended with.

@@ -35,13 +35,16 @@ def judge(
     if labels.experts is None:
         return
     losses = losses_of(spec, labels.experts, labels.targets)
+    told = losses_of(spec, labels.predictions[:, None], labels.targets)[:, 0]
     is_mixed = ~np.isnan(labels.experts).any(axis=(1, 2))
     for place, memory in enumerate(memories):
         if memory is None:
             continue
-        own = losses[is_mixed & (profiles == place)]
-        if len(own):
-            memory.guard.update(labels.tick + spec.horizon_ticks, own.mean(axis=0), memory.weights.present)
+        own = is_mixed & (profiles == place)
+        if own.any():
+            tick = labels.tick + spec.horizon_ticks
+            mean = losses[own].mean(axis=0)
+            memory.guard.update(tick, mean, float(told[own].mean()), memory.weights.present)
 
 
 class TaughtExamples:
@@ -65,8 +68,9 @@ class TaughtExamples:
         for memory, examples in self._waiting.items():
             windows, targets = (np.stack(column) for column in zip(*examples, strict=True))
             nobody = np.zeros(len(windows), np.intp)
-            said = batch.decide(windows, nobody, [memory]).experts
-            if said is not None:
-                losses = losses_of(self._spec, said, targets)
-                memory.guard.update(tick, losses.mean(axis=0), memory.weights.present)
+            decided = batch.decide(windows, nobody, [memory])
+            if decided.experts is not None:
+                losses = losses_of(self._spec, decided.experts, targets).mean(axis=0)
+                told = losses_of(self._spec, decided.predictions[:, None], targets).mean()
+                memory.guard.update(tick, losses, float(told), memory.weights.present)
         self._waiting.clear()
