@@ -30,7 +30,7 @@ def measure(brain: Brain, agents: int, profiles: int, ticks: int) -> dict[str, l
     random = np.random.default_rng(0)
     memories = [BrainMemory(brain) for _ in range(profiles)]
     for memory in memories:  # different players have different weights
-        memory.fast_params = {name: array.copy() for name, array in brain.init_params.items()}
+        memory.weights.fast = {name: array.copy() for name, array in brain.init_params.items()}
     profile_of = np.arange(agents) % profiles
     slots = np.arange(agents)
     own = [profile_of == index for index in range(profiles)]
@@ -63,9 +63,8 @@ def measure(brain: Brain, agents: int, profiles: int, ticks: int) -> dict[str, l
             matured = timed("label", labels.mature, tick, due, measured)
             timed("error", errors.update, matured.slots, matured.predictions, matured.targets)
             timed("learn", learn, tick, matured)
-        params = [memory.fast_params for memory in memories]
         windows = timed("look back", history.push, tick, slots, observations)
-        predictions = timed("decide", batch.run, windows, profile_of, params)
+        predictions = timed("decide", batch.decide, windows, profile_of, memories).predictions
         timed("wait", labels.observe, tick, slots, windows, measured, predictions)
         time.sleep(1 / 240)
     worker.close()

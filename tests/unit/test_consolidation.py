@@ -23,8 +23,9 @@ from adaptive_agents.model.adaptation import (
 from adaptive_agents.model.brain import Brain, Params
 from adaptive_agents.model.consolidation import LEAK, distance
 from adaptive_agents.model.memory import BrainMemory
+from adaptive_agents.model.posterior import PRECISION, RESPONSE, with_posterior
 from adaptive_agents.model.profile import Profile
-from tests.tiny_bayes_brain import absorbed, make_bayes_brain
+from tests.tiny_bayes_brain import INITIAL, absorbed, make_bayes_brain
 from tests.tiny_brain import make_tiny_brain
 from tests.tiny_shared_brains import make_prototype_brain
 
@@ -185,13 +186,19 @@ def test_a_game_may_set_how_fast_statistics_forget(counting: Brain) -> None:
     assert_same(expected, memory.fast_params, rtol=1e-4)
 
 
+def halved(params: Params) -> Params:
+    """With half of what was added to the prior left."""
+    sums = {name: 0.5 * (INITIAL[name] + params[name]) for name in (PRECISION, RESPONSE)}
+    return with_posterior({**params, **sums})
+
+
 def test_a_round_lowers_what_statistics_count(counting: Brain) -> None:
     memory = BrainMemory(counting)
     memory.support.append(*examples(10))
     adapt(memory)
     before = memory.fast_params
     memory.end_episode(0.2)
-    assert_same({name: 0.5 * array for name, array in before.items()}, memory.fast_params)
+    assert_same(halved(before), memory.fast_params)
     assert memory.slow_params is memory.fast_params
 
 
@@ -203,7 +210,7 @@ def test_the_end_of_a_round_is_not_undone_by_an_adaptation_under_way(counting: B
     assert memory.fast_params is counting.init_params
     apply(run_job(job)[0])
     expected = absorbed(counting.init_params, *_columns(memory), FORGETTING)
-    assert_same({name: 0.5 * array for name, array in expected.items()}, memory.fast_params, rtol=1e-4)
+    assert_same(halved(expected), memory.fast_params, rtol=1e-4)
 
 
 def _columns(memory: BrainMemory) -> tuple[np.ndarray, np.ndarray]:
@@ -223,6 +230,16 @@ def test_examples_that_spoil_the_statistics_are_dropped_and_not_tried_again(coun
     memory.support.append(observations, targets)
     assert not adapt(memory, 120).reason
     assert_same(absorbed(before, observations[:, 0], targets, FORGETTING), memory.fast_params, rtol=1e-4)
+
+
+def test_a_player_without_a_posterior_does_not_spoil_the_others(counting: Brain) -> None:
+    good, bad = BrainMemory(counting), BrainMemory(counting)
+    good.support.append(*examples(5))
+    bad.support.append(np.full((1, 3), 1e30, np.float32), np.ones((1, 2), np.float32))
+    outcomes = run_job(make_job([bad, good], 0))
+    assert ["not finite" in outcome.reason for outcome in outcomes] == [True, False]
+    assert [apply(outcome) for outcome in outcomes] == [False, True]
+    assert outcomes[0].error is None, "it is the examples that are wrong, not the program"
 
 
 def test_a_closed_worker_leaves_the_examples_for_later(counting: Brain) -> None:

@@ -15,7 +15,7 @@ from adaptive_agents.tick.judging import TaughtExamples, judge
 from adaptive_agents.tick.labels import PendingLabels
 from adaptive_agents.tick.scores import Scores
 from tests.tiny_bayes_brain import FROZEN as FROZEN_SAYS
-from tests.tiny_bayes_brain import make_bayes_brain, mean_and_deviation
+from tests.tiny_bayes_brain import INITIAL, absorbed, make_bayes_brain, mean_and_deviation
 from tests.tiny_brain import CATEGORY_SPEC, VECTOR_SPEC, make_params, make_tiny_brain
 
 
@@ -157,7 +157,7 @@ def test_experts_that_agree_on_a_class_are_mixed_by_their_probabilities(tmp_path
 # ---- what a brain knows of its errors
 
 
-PARAMS = {"precision": np.array([3], np.float32), "response": np.array([2, -4], np.float32)}
+PARAMS = absorbed(INITIAL, np.array([1, 1, -1]), np.array([[2, -4]] * 3), 1.0)
 
 
 @pytest.fixture(scope="module", params=[False, True])
@@ -168,7 +168,7 @@ def sure(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_a_brain_estimates_with_deviations_alone_and_batched(sure: Brain) -> None:
     observations = random_observations(6)
     values, deviations = sure.estimate(observations, PARAMS)
-    both = {name: np.stack([array, 0 * array]) for name, array in PARAMS.items()}
+    both = {name: np.stack([array, INITIAL[name]]) for name, array in PARAMS.items()}
     batched = sure.estimate_batched(np.stack([observations, observations]), both)
     for row in range(6):
         mean, deviation = mean_and_deviation(PARAMS, observations[row, 0])

@@ -123,8 +123,8 @@ def test_what_is_not_finite_or_too_large_is_refused_and_nothing_of_it_stays(
 
 @pytest.mark.parametrize("forgetting", [0.0, -0.5, 1.0001, np.nan])
 def test_a_forgetting_that_is_none_is_refused(forgetting: float) -> None:
+    posterior = RecursivePosterior(*prior())
     with pytest.raises(PosteriorError, match="must be above 0 and at most 1"):
-        posterior = RecursivePosterior(*prior())
         posterior.absorb(np.ones((1, K), np.float32), np.ones((1, D), np.float32), 1.0, forgetting)
 
 

@@ -56,7 +56,7 @@ def numbered(examples: int) -> SupportSet:
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=4))
 def test_players_with_different_numbers_of_examples_are_padded_at_the_end(sizes: list[int]) -> None:
-    batch = padded([numbered(size) for size in sizes])
+    batch = padded([numbered(size) for size in sizes], 64)
     for index, size in enumerate(sizes):
         assert batch.observations[index, :size, 0].tolist() == list(range(1, size + 1))
         assert batch.targets[index, :size, 1].tolist() == list(range(1, size + 1))
@@ -65,8 +65,10 @@ def test_players_with_different_numbers_of_examples_are_padded_at_the_end(sizes:
 
 
 def test_padded_sizes_are_few() -> None:
-    shapes = {padded([numbered(size)]).weights.shape[1] for size in range(1, 129)}
+    shapes = {padded([numbered(size)], 128).weights.shape[1] for size in range(1, 129)}
     assert shapes == {8, 16, 32, 64, 128}
+    assert padded([numbered(40)], 50).weights.shape[1] == 50, "no more than a brain's support"
+    assert padded([numbered(60)], 50).weights.shape[1] == 60, "but nothing is left out"
 
 
 def test_the_newest_examples_are_given_alone() -> None:

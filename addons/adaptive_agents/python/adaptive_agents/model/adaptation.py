@@ -18,10 +18,11 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from adaptive_agents.errors import PosteriorError
 from adaptive_agents.model.brain import Brain, Params
 from adaptive_agents.model.consolidation import distance, projected
 from adaptive_agents.model.memory import BrainMemory
@@ -65,6 +66,17 @@ class AdaptationJob:
     """What each learns from, oldest first."""
     forgetting: float | None = None
     """None: as the brain was trained."""
+
+    def only(self, index: int) -> AdaptationJob:
+        """The job of one of its memories alone."""
+        return replace(
+            self,
+            memories=(self.memories[index],),
+            generations=(self.generations[index],),
+            totals=(self.totals[index],),
+            params=(self.params[index],),
+            examples=(self.examples[index],),
+        )
 
 
 @dataclass(frozen=True)
@@ -141,6 +153,11 @@ def run_job(job: AdaptationJob) -> list[AdaptationOutcome]:
     """Adapts all memories of a job at once; an exception becomes outcomes that carry it."""
     try:
         return _adapt(job)
+    except PosteriorError as error:
+        if len(job.memories) == 1:
+            return [AdaptationOutcome(*who, str(error)) for who in _who(job)]
+        # One player's examples have no posterior: the others' are not to suffer for it.
+        return [outcome for index in range(len(job.memories)) for outcome in run_job(job.only(index))]
     except Exception as error:  # noqa: BLE001 - whatever went wrong is handed to the tick thread, which reports it
         reason = f"the adaptation failed: {type(error).__name__}: {error}"
         return [AdaptationOutcome(*who, reason, error=error) for who in _who(job)]
@@ -228,7 +245,7 @@ def submit_due(
 
 
 def _adapt(job: AdaptationJob) -> list[AdaptationOutcome]:
-    brain, support = job.brain, padded(job.examples)
+    brain, support = job.brain, padded(job.examples, job.brain.inner_loop.support_size)
     result = brain.adapt(_stack(job.params), support, forgetting=job.forgetting)
     return [
         _judged(

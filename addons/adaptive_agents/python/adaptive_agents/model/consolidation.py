@@ -18,6 +18,7 @@ import numpy as np
 
 from adaptive_agents.model.brain import Brain, Params
 from adaptive_agents.model.inner_loop import AVERAGE, EXAMPLES, STATISTICS
+from adaptive_agents.model.posterior import with_posterior
 from adaptive_agents.model.support import ExampleRing, SupportSet
 
 LEAK = 0.02
@@ -163,9 +164,9 @@ class Statistics(Consolidation):
             return
         self._has_news = False
         init, kept = self._brain.init_params, np.float32(self._brain.inner_loop.round_forgetting)
-        self.slow = self.fast = {
-            name: np.asarray(init[name] + kept * (value - init[name])) for name, value in self.fast.items()
-        }
+        self.slow = self.fast = with_posterior(
+            {name: np.asarray(init[name] + kept * (value - init[name])) for name, value in self.fast.items()}
+        )
 
     @property
     def kept(self) -> Params:

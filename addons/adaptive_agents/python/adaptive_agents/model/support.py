@@ -71,11 +71,12 @@ class SupportSet:
         )
 
 
-def padded(examples: Sequence[SupportSet]) -> SupportSet:
+def padded(examples: Sequence[SupportSet], most: int) -> SupportSet:
     """The examples of several profiles as one support set.
 
     Args:
         examples: one support set of one profile each, oldest example first, one example or more.
+        most: no more padding than up to so many: a brain that keeps the newest of its support would keep it.
 
     Returns:
         All profiles, padded at the end to few different sizes, for each of which onnxruntime plans its memory
@@ -85,7 +86,7 @@ def padded(examples: Sequence[SupportSet]) -> SupportSet:
     first = examples[0]
     batch = SupportSet.zeros(
         len(examples),
-        max(_SMALLEST_PADDED, 1 << (longest - 1).bit_length()),
+        max(longest, min(most, max(_SMALLEST_PADDED, 1 << (longest - 1).bit_length()))),
         first.observations.shape[2],
         first.targets.shape[2],
     )
