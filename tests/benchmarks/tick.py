@@ -18,7 +18,7 @@ import numpy as np
 
 from adaptive_agents.model.adaptation import AdaptationSettings, AdaptationWorker, apply, submit_due
 from adaptive_agents.model.brain import Brain
-from adaptive_agents.model.profile import BrainMemory
+from adaptive_agents.model.memory import BrainMemory
 from adaptive_agents.model.support import row_of_moment
 from adaptive_agents.tick.decisions import DecisionBatch
 from adaptive_agents.tick.history import ObservationHistory
@@ -31,7 +31,7 @@ def measure(brain: Brain, agents: int, profiles: int, ticks: int) -> dict[str, l
     random = np.random.default_rng(0)
     memories = [BrainMemory(brain) for _ in range(profiles)]
     for memory in memories:  # different players have different weights
-        memory.fast_params = {name: array.copy() for name, array in brain.init_params.items()}
+        memory.weights.fast = {name: array.copy() for name, array in brain.init_params.items()}
     profile_of = np.arange(agents) % profiles
     slots = np.arange(agents)
     own = [np.flatnonzero(profile_of == index) for index in range(profiles)]
@@ -65,9 +65,8 @@ def measure(brain: Brain, agents: int, profiles: int, ticks: int) -> dict[str, l
             matured = timed("label", labels.mature, tick, due, measured)
             timed("error", errors.update, matured.slots, matured.predictions, matured.targets)
             timed("learn", learn, tick, matured)
-        params = [memory.fast_params for memory in memories]
         windows = timed("look back", history.push, tick, slots, observations)
-        predictions = timed("decide", batch.run, windows, profile_of, params)
+        predictions = timed("decide", batch.decide, windows, profile_of, memories).predictions
         timed("wait", labels.observe, tick, slots, windows, measured, predictions)
         time.sleep(1 / 240)
     worker.close()

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from adaptive_agents.errors import ProfileError
 from adaptive_agents.model.adaptation import AdaptationSettings, apply, is_due, make_job, run_job
 from adaptive_agents.model.brain import Brain
-from adaptive_agents.model.profile import BrainMemory, Profile, set_aside
+from adaptive_agents.model.memory import BrainMemory
+from adaptive_agents.model.profile import Profile, set_aside
 from adaptive_agents.model.window import Window
 from tests.tiny_brain import CATEGORY_SPEC, VECTOR_SPEC, make_tiny_brain
 from tests.unit.full_disk import files_limited_to

@@ -8,13 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adaptive_agents.errors import ObservationError
-from adaptive_agents.model.support import (
-    ExampleRing,
-    SupportSet,
-    held_back_rows,
-    ring_capacity,
-    split_examples,
-)
+from adaptive_agents.model.support import ExampleRing, SupportSet, padded
 
 
 @given(capacity=st.integers(1, 9), appended=st.lists(st.integers(0, 25), max_size=8))
@@ -53,17 +47,6 @@ def test_rows_that_are_not_finite_are_refused() -> None:
     assert len(ring) == 0
 
 
-@given(st.integers(1, 500))
-def test_a_full_ring_leaves_the_whole_support_size_to_learn_from(support_size: int) -> None:
-    capacity = ring_capacity(support_size)
-    assert capacity - held_back_rows(capacity) >= support_size
-
-
-@given(st.integers(2, 1000))
-def test_some_examples_are_held_back_and_most_are_learned_from(examples: int) -> None:
-    assert 1 <= held_back_rows(examples) <= max(1, examples // 4)
-
-
 def numbered(examples: int) -> SupportSet:
     made = SupportSet.zeros(1, examples, 3, 2)
     made.observations[0, :, 0] = made.targets[0, :, 1] = np.arange(1, examples + 1)
@@ -71,20 +54,27 @@ def numbered(examples: int) -> SupportSet:
     return made
 
 
-@given(st.lists(st.integers(2, 60), min_size=1, max_size=4), st.integers(1, 40))
-def test_a_split_learns_from_what_came_before_the_newest(sizes: list[int], support_size: int) -> None:
-    learned, held_back = split_examples([numbered(size) for size in sizes], support_size)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=4))
+def test_players_with_different_numbers_of_examples_are_padded_at_the_end(sizes: list[int]) -> None:
+    batch = padded([numbered(size) for size in sizes], 64)
     for index, size in enumerate(sizes):
-        kept = {}
-        for name, part in (("learned", learned), ("held back", held_back)):
-            rows = part.weights[index] > 0
-            kept[name] = part.observations[index, rows, 0].tolist()
-            assert part.targets[index, rows, 1].tolist() == kept[name]
-            assert not part.observations[index, ~rows].any()
-        assert kept["held back"] == list(range(size - held_back_rows(size) + 1, size + 1))
-        assert kept["learned"] == list(range(1, size - held_back_rows(size) + 1))[-support_size:]
+        assert batch.observations[index, :size, 0].tolist() == list(range(1, size + 1))
+        assert batch.targets[index, :size, 1].tolist() == list(range(1, size + 1))
+        assert batch.weights[index].tolist() == [0.5] * size + [0] * (batch.weights.shape[1] - size)
+        assert not batch.observations[index, size:].any()
 
 
 def test_padded_sizes_are_few() -> None:
-    shapes = {split_examples([numbered(size)], 128)[0].weights.shape[1] for size in range(2, 162)}
+    shapes = {padded([numbered(size)], 128).weights.shape[1] for size in range(1, 129)}
     assert shapes == {8, 16, 32, 64, 128}
+    assert padded([numbered(40)], 50).weights.shape[1] == 50, "no more than a brain's support"
+    assert padded([numbered(60)], 50).weights.shape[1] == 60, "but nothing is left out"
+
+
+def test_the_newest_examples_are_given_alone() -> None:
+    ring = ExampleRing(5, 1, 1)
+    for number in range(8):
+        ring.append(np.full((1, 1), number, np.float32), np.zeros((1, 1), np.float32))
+    assert ring.newest(2).observations.ravel().tolist() == [6, 7]
+    assert ring.newest(9).observations.ravel().tolist() == [3, 4, 5, 6, 7]
+    assert ring.newest(0).observations.shape == (1, 0, 1)

@@ -165,11 +165,15 @@ static void emit(const aa_instance *agent, const void *emit_signal, const void *
 
 /* Every agent has its action before the first hears `decided`. */
 void aa_hand_out(aa_instance **agents, int32_t count, const void *emit_signal, const aa_variant *decided, const float *rows, int32_t size,
-		int is_category) {
+		const double *uncertainties, int is_category) {
 	Walk walk;
-	for (int32_t i = 0; i < count; ++i)
-		if (agents[i])
-			take_row(agents[i], rows + (size_t)i * size, size, is_category);
+	for (int32_t i = 0; i < count; ++i) {
+		if (!agents[i])
+			continue;
+		take_row(agents[i], rows + (size_t)i * size, size, is_category);
+		if (uncertainties)
+			agents[i]->uncertainty = uncertainties[i];
+	}
 	begin_walk(&walk, agents, count);
 	for (int32_t i = 0; i < count; ++i) {
 		if (!agents[i])
@@ -201,7 +205,7 @@ void aa_emit_adapted(aa_instance **agents, int32_t count, const void *emit_signa
 }
 
 /* NaN leaves a score as it is. */
-void aa_set_scores(aa_instance **agents, int32_t count, const double *errors, const double *confidences) {
+void aa_set_scores(aa_instance **agents, int32_t count, const double *errors, const double *confidences, const double *uncertainties) {
 	for (int32_t i = 0; i < count; ++i) {
 		if (!agents[i])
 			continue;
@@ -209,5 +213,7 @@ void aa_set_scores(aa_instance **agents, int32_t count, const double *errors, co
 			agents[i]->prediction_error = errors[i];
 		if (!isnan(confidences[i]))
 			agents[i]->confidence = confidences[i];
+		if (!isnan(uncertainties[i]))
+			agents[i]->uncertainty = uncertainties[i];
 	}
 }

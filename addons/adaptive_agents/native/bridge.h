@@ -29,8 +29,8 @@ void aa_find_able(aa_instance **agents, int32_t count, const void *can_process, 
 void aa_gather_observations(aa_instance **agents, int32_t count, const void *observe, int32_t size, float *rows, int64_t *sizes);
 void aa_gather_measurements(aa_instance **agents, int32_t count, const void *measure, int32_t size, float *rows, int64_t *sizes);
 void aa_hand_out(aa_instance **agents, int32_t count, const void *emit_signal, const aa_variant *decided, const float *rows, int32_t size,
-		int is_category);
+		const double *uncertainties, int is_category);
 /* Gives each agent its new `loss` and emits `adapted`. */
 void aa_emit_adapted(aa_instance **agents, int32_t count, const void *emit_signal, const aa_variant *adapted, double loss_before,
 		double loss_after);
-void aa_set_scores(aa_instance **agents, int32_t count, const double *errors, const double *confidences);
+void aa_set_scores(aa_instance **agents, int32_t count, const double *errors, const double *confidences, const double *uncertainties);

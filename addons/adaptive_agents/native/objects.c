@@ -5,6 +5,7 @@
  */
 #include "classes.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,7 @@ GDExtensionObjectPtr aa_create(void *userdata, GDExtensionBool notify) {
 	instance->class_index = aa_class_index(of);
 	instance->object = object;
 	instance->category = -1;
+	instance->uncertainty = NAN;
 	make_default(&instance->observation, GDEXTENSION_VARIANT_TYPE_PACKED_FLOAT32_ARRAY, 0, "", "");
 	make_default(&instance->action, GDEXTENSION_VARIANT_TYPE_PACKED_FLOAT32_ARRAY, 0, "", "");
 	variant_new_nil(&instance->self);

@@ -24,6 +24,7 @@ typedef struct {
 	aa_variant action; /* PackedFloat32Array */
 	int64_t category;
 	double confidence;
+	double uncertainty; /* NaN: not known */
 	double loss;
 	double prediction_error;
 } aa_instance;

@@ -6,7 +6,8 @@
     ├── BrainError           a `.brain` is missing, damaged or of another version
     ├── ProfileError         a `.profile` cannot be read, written or used with this brain
     │   └── DamagedProfileError   … and never will be: its content is wrong
-    └── ObservationError     an agent gave numbers that its spec does not allow
+    ├── ObservationError     an agent gave numbers that its spec does not allow
+    └── PosteriorError       a posterior is not positive definite, or is given what it cannot take in
 
 A message says what was wrong, both values, and what to do next. The engine side shows it with `push_error`;
 `pytrain` prints it and exits with 2.

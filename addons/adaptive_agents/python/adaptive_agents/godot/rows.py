@@ -51,8 +51,13 @@ class AgentRows:
         """What each agent measures, as `observe`; NO_METHOD where the agent has no `_measure`."""
         return self._gather(lib.aa_gather_measurements, self._measure, size)
 
-    def hand_out(self, rows: NDArray[np.float32], *, is_category: bool) -> None:
-        """Gives each agent its row (n, size) as `action`, and emits `decided`."""
+    def hand_out(
+        self, rows: NDArray[np.float32], uncertainties: NDArray[np.float64] | None, *, is_category: bool
+    ) -> None:
+        """Gives each agent its row (n, size) as `action`, and its `uncertainty` (n,); emits `decided`.
+
+        None leaves the uncertainties as they are.
+        """
         rows = np.ascontiguousarray(rows, np.float32)
         lib.aa_hand_out(
             self._pointers,
@@ -61,6 +66,7 @@ class AgentRows:
             self._decided,
             ffi.from_buffer("float[]", rows),
             rows.shape[1],
+            ffi.NULL if uncertainties is None else ffi.from_buffer("double[]", uncertainties),
             is_category,
         )
 
@@ -70,13 +76,19 @@ class AgentRows:
             self._pointers, self._count, self._emit_signal, self._adapted, loss_before, loss_after
         )
 
-    def set_scores(self, errors: NDArray[np.float64], confidences: NDArray[np.float64]) -> None:
-        """Gives each agent its `prediction_error` and `confidence`; NaN leaves one as it is."""
+    def set_scores(
+        self,
+        errors: NDArray[np.float64],
+        confidences: NDArray[np.float64],
+        uncertainties: NDArray[np.float64],
+    ) -> None:
+        """Gives each its `prediction_error`, `confidence` and `uncertainty`; NaN leaves one as it is."""
         lib.aa_set_scores(
             self._pointers,
             self._count,
             ffi.from_buffer("double[]", errors),
             ffi.from_buffer("double[]", confidences),
+            ffi.from_buffer("double[]", uncertainties),
         )
 
     def _gather(self, function: Any, method: Any, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -1,14 +1,14 @@
-"""Fits brains to players in play, on a worker thread: fast steps every second, a slow one every round.
+"""Fits brains to players in play, on a worker thread.
 
 The round trip of one adaptation:
 
-    1. tick thread: `make_job` copies the newest examples of all memories that are due (`is_due`);
-    2. worker:      `run_job` takes the inner loop's steps from the slow weights and judges the result;
-    3. tick thread: `apply` swaps accepted weights in, between ticks.
+    1. tick thread: `make_job` copies what all memories that are due (`is_due`) learn from;
+    2. worker:      `run_job` runs the brain's adapt graph for all of them;
+    3. tick thread: `apply` swaps the new weights in, between ticks.
 
-The newest few examples are held back: the steps do not see them, and the new weights are taken only if they
-predict them no worse than those in use. Nothing is lost by that for long: what was held back is learned from
-as soon as newer examples have taken its place.
+Nothing is held back to judge the result by: weights only have to be finite, and are drawn back where they
+went further than any player should need (the trust region). Whether they help is seen on what comes after
+(guard.py).
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from adaptive_agents.errors import PosteriorError
 from adaptive_agents.model.brain import Brain, Params
-from adaptive_agents.model.profile import BrainMemory
-from adaptive_agents.model.support import SupportSet, split_examples
+from adaptive_agents.model.consolidation import distance, projected
+from adaptive_agents.model.memory import BrainMemory
+from adaptive_agents.model.support import SupportSet, padded
 
 MAX_PROFILES_PER_RUN = 32
 MAX_EXAMPLES_PER_RUN = 2048
@@ -32,8 +34,6 @@ MAX_EXAMPLES_PER_RUN = 2048
 
 Measured with 512 examples each: 23 ms per profile in runs of 4, 30 ms alone, 34 ms in runs of 32.
 """
-
-_LOSS_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,12 @@ class AdaptationSettings:
     interval_ticks: int = 60
     """Ticks between two adaptations of one memory."""
     min_examples: int = 8
-    """Fewer examples than this, each of a moment of its own, are not adapted to."""
+    """Fewer examples than this, each of a moment of its own, are not adapted to by gradient; what is exact
+    adapts to one."""
     meta_step_size: float = 0.2
-    """How far a round moves the slow weights towards the fast ones."""
+    """How far a round moves slow weights towards the mean of its fast ones."""
+    forgetting: float = 0.0
+    """What brains that keep statistics keep of all they know at each new example; 0: as they were trained."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,25 @@ class AdaptationJob:
     brain: Brain
     memories: tuple[BrainMemory, ...]
     generations: tuple[int, ...]
-    slow_params: tuple[Params, ...]
-    fast_params: tuple[Params, ...]
-    """The weights in use."""
+    totals: tuple[int, ...]
+    """How many examples each memory had had by then."""
+    params: tuple[Params, ...]
+    """Where each starts from."""
     examples: tuple[SupportSet, ...]
-    """Those of each memory, oldest first."""
+    """What each learns from, oldest first."""
+    forgetting: float | None = None
+    """None: as the brain was trained."""
+
+    def only(self, index: int) -> AdaptationJob:
+        """The job of one of its memories alone."""
+        return replace(
+            self,
+            memories=(self.memories[index],),
+            generations=(self.generations[index],),
+            totals=(self.totals[index],),
+            params=(self.params[index],),
+            examples=(self.examples[index],),
+        )
 
 
 @dataclass(frozen=True)
@@ -68,19 +85,23 @@ class AdaptationOutcome:
 
     memory: BrainMemory
     generation: int
-    accepted: bool
-    reason: str
-    """Why it was not accepted; empty if it was."""
+    total: int
+    reason: str = ""
+    """Why its weights were dropped; empty if they were not."""
     params: Params | None = field(default=None, repr=False)
-    """The adapted weights, each `(*shape,)`, if accepted."""
+    """The adapted weights, each `(*shape,)`, if they were not dropped."""
+    is_projected: bool = False
+    """Whether they had left the trust region, and were drawn back to its rim."""
     loss_before: float = math.nan
-    """Loss of the weights in use on the held-back slice, in normalised units."""
+    """Mean loss on the examples learned from, of the weights that were started from, in normalised units."""
     loss_after: float = math.nan
-    """Loss of the adapted weights on the held-back slice, in normalised units."""
+    """The same of the adapted weights."""
     distance: float = math.nan
-    """L2 distance of the adapted weights from the brain's initial ones."""
+    """L2 distance of the adapted weights from the brain's initial ones, before they were drawn back."""
     error: Exception | None = None
     """What the job raised, if it failed."""
+    was_run: bool = True
+    """False: the worker was closed before its turn came."""
 
 
 def is_due(memory: BrainMemory, tick: int, settings: AdaptationSettings) -> bool:
@@ -95,54 +116,64 @@ def is_due(memory: BrainMemory, tick: int, settings: AdaptationSettings) -> bool
         if tick - at < settings.interval_ticks or memory.support.total == total:
             return False
     loop = memory.brain.inner_loop
+    # A ring that holds fewer than `min_examples` must not wait for them.
+    needed = 1 if memory.weights.learns_from_one else min(settings.min_examples, loop.support_size)
     return (
-        len(memory.support) >= max(2, settings.min_examples)
+        len(memory.support) >= max(1, needed)
         and loop.support_size > 0
         and loop.num_inner_steps > 0
         and len(memory.slow_params) > 0
     )
 
 
-def make_job(memories: Sequence[BrainMemory], tick: int) -> AdaptationJob:
+def make_job(memories: Sequence[BrainMemory], tick: int, forgetting: float | None = None) -> AdaptationJob:
     """Copies what an adaptation needs from memories that share one brain, and marks them as in flight.
 
     Args:
-        memories: at least one, each with two examples or more.
+        memories: at least one, each with an example or more.
         tick: the tick now, from which the next adaptation of each is counted.
+        forgetting: None means the brain's own; only brains that keep statistics have one.
     """
     for memory in memories:
         memory.in_flight = True
         memory.adapted_at = (memory.support.total, tick)
+    starts = [memory.weights.start(memory.support) for memory in memories]
     return AdaptationJob(
         brain=memories[0].brain,
         memories=tuple(memories),
         generations=tuple(memory.generation for memory in memories),
-        slow_params=tuple(memory.slow_params for memory in memories),
-        fast_params=tuple(memory.fast_params for memory in memories),
-        examples=tuple(memory.support.in_order() for memory in memories),
+        totals=tuple(memory.support.total for memory in memories),
+        params=tuple(params for params, _ in starts),
+        examples=tuple(examples for _, examples in starts),
+        forgetting=forgetting,
     )
 
 
 def run_job(job: AdaptationJob) -> list[AdaptationOutcome]:
-    """Adapts all memories of a job at once and judges each; an exception becomes outcomes that carry it."""
+    """Adapts all memories of a job at once; an exception becomes outcomes that carry it."""
     try:
-        return _adapt_and_judge(job)
+        return _adapt(job)
+    except PosteriorError as error:
+        if len(job.memories) == 1:
+            return [AdaptationOutcome(*who, str(error)) for who in _who(job)]
+        # One player's examples have no posterior: the others' are not to suffer for it.
+        return [outcome for index in range(len(job.memories)) for outcome in run_job(job.only(index))]
     except Exception as error:  # noqa: BLE001 - whatever went wrong is handed to the tick thread, which reports it
         reason = f"the adaptation failed: {type(error).__name__}: {error}"
-        return [
-            AdaptationOutcome(memory, generation, accepted=False, reason=reason, error=error)
-            for memory, generation in zip(job.memories, job.generations, strict=True)
-        ]
+        return [AdaptationOutcome(*who, reason, error=error) for who in _who(job)]
 
 
 def apply(outcome: AdaptationOutcome) -> bool:
-    """Swaps accepted weights in, between ticks. False if they were not accepted or are outdated."""
+    """Swaps new weights in, between ticks. False if they were dropped or are outdated."""
     memory = outcome.memory
     memory.in_flight = False
-    if outcome.params is None or outcome.generation != memory.generation:
+    if outcome.generation != memory.generation:
         return False
-    memory.fast_params = outcome.params
-    return True
+    if not outcome.was_run:
+        memory.weights.give_up()
+        return False
+    memory.weights.take(outcome.params, outcome.total)
+    return outcome.params is not None
 
 
 class AdaptationWorker:
@@ -188,10 +219,8 @@ class AdaptationWorker:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             if self._closing:
-                for memory, generation in zip(job.memories, job.generations, strict=True):
-                    self._outcomes.append(
-                        AdaptationOutcome(memory, generation, accepted=False, reason="the worker was closed")
-                    )
+                for who in _who(job):
+                    self._outcomes.append(AdaptationOutcome(*who, "the worker was closed", was_run=False))
             else:
                 self._outcomes.extend(run_job(job))
 
@@ -210,64 +239,56 @@ def submit_due(
         group.sort(key=lambda memory: -1 if memory.adapted_at is None else memory.adapted_at[1])
         fitting = MAX_EXAMPLES_PER_RUN // group[0].brain.inner_loop.support_size
         taken = group[: max(1, min(fitting, MAX_PROFILES_PER_RUN))]
-        worker.submit(make_job(taken, tick))
+        worker.submit(make_job(taken, tick, settings.forgetting or None))
         submitted += len(taken)
     return submitted
 
 
-def _adapt_and_judge(job: AdaptationJob) -> list[AdaptationOutcome]:
-    brain = job.brain
-    profiles = len(job.memories)
-    support, held_back = split_examples(job.examples, brain.inner_loop.support_size)
-    adapted = brain.adapt(_stack(job.slow_params), support).params
-    in_use = _stack(job.fast_params)
-    # Both judgements in one run, no steps: the loss is the one that the brain was trained with.
-    judged = brain.adapt(
-        {name: np.concatenate([in_use[name], adapted[name]]) for name in adapted},
-        SupportSet(*(np.concatenate([part, part]) for part in held_back.columns())),
-        num_inner_steps=0,
-    ).loss_before
-    with np.errstate(over="ignore", invalid="ignore"):  # diverged weights are judged below, not warned about
-        squares = [
-            np.square(adapted[name] - brain.init_params[name], dtype=np.float64)
-            .reshape(profiles, -1)
-            .sum(axis=1)
-            for name in adapted
-        ]
-        distances = np.sqrt(np.sum(squares, axis=0))
-    outcomes = []
-    for index, (memory, generation) in enumerate(zip(job.memories, job.generations, strict=True)):
-        before, after = float(judged[index]), float(judged[profiles + index])
-        distance = float(distances[index])
-        reason = _why_not(before, after, distance, brain.inner_loop.trust_radius)
-        outcomes.append(
-            AdaptationOutcome(
-                memory=memory,
-                generation=generation,
-                accepted=not reason,
-                reason=reason,
-                # An array even where it is a single number, which NumPy would give as a scalar.
-                params=None if reason else {name: np.array(adapted[name][index]) for name in adapted},
-                loss_before=before,
-                loss_after=after,
-                distance=distance,
-            )
+def _adapt(job: AdaptationJob) -> list[AdaptationOutcome]:
+    brain, support = job.brain, padded(job.examples, job.brain.inner_loop.support_size)
+    result = brain.adapt(_stack(job.params), support, forgetting=job.forgetting)
+    return [
+        _judged(
+            brain,
+            who,
+            # An array even where it is a single number, which NumPy would give as a scalar.
+            {name: np.array(stacked[index]) for name, stacked in result.params.items()},
+            SupportSet(*(column[index : index + 1] for column in support.columns())),
+            (float(result.loss_before[index]), float(result.loss_after[index])),
         )
-    return outcomes
+        for index, who in enumerate(_who(job))
+    ]
 
 
-def _why_not(loss_before: float, loss_after: float, distance: float, trust_radius: float) -> str:
-    if not math.isfinite(distance):
-        return "the adapted weights are not finite"
-    if distance > trust_radius:
-        return (
-            f"the adapted weights moved {distance:.3g} from the initial ones, allowed is {trust_radius:.3g}"
-        )
-    if not math.isfinite(loss_after):
-        return "the loss of the adapted weights is not finite"
-    if loss_after > loss_before * (1 + _LOSS_TOLERANCE):
-        return f"the loss on the newest examples rose from {loss_before:.4g} to {loss_after:.4g}"
-    return ""
+def _judged(
+    brain: Brain,
+    who: tuple[BrainMemory, int, int],
+    params: Params,
+    support: SupportSet,
+    losses: tuple[float, float],
+) -> AdaptationOutcome:
+    far, radius = distance(params, brain.init_params), brain.inner_loop.trust_radius
+    before, after = losses
+    if not math.isfinite(far):
+        return AdaptationOutcome(*who, "the adapted weights are not finite", distance=far)
+    is_projected = who[0].weights.has_trust_region and far > radius
+    if is_projected:
+        params = projected(params, brain.init_params, radius, far)
+        after = float(brain.adapt(_stack([params]), support, num_inner_steps=0).loss_before[0])
+    if not math.isfinite(after):
+        return AdaptationOutcome(*who, "the loss of the adapted weights is not finite", distance=far)
+    return AdaptationOutcome(
+        *who,
+        params=params,
+        is_projected=is_projected,
+        loss_before=before,
+        loss_after=after,
+        distance=far,
+    )
+
+
+def _who(job: AdaptationJob) -> list[tuple[BrainMemory, int, int]]:
+    return list(zip(job.memories, job.generations, job.totals, strict=True))
 
 
 def _stack(params: Sequence[Params]) -> Params:

@@ -1,7 +1,8 @@
 """`.profile` files: what the game remembers of one player.
 
-For each brain that met the player a profile keeps the slow weights (where fast adaptation starts from) and
-the newest examples, so that a retrained brain re-adapts to a known player at once. The file is a magic, a
+For each brain that met the player a profile keeps what lasts of the player's weights (consolidation.py), how
+far they are trusted, and the newest examples, so that a retrained brain re-adapts to a known player at once.
+The file is a magic, a
 SHA-256 and msgpack, written to a temporary file, synced and renamed.
 """
 
@@ -22,7 +23,9 @@ from numpy.typing import NDArray
 from adaptive_agents.errors import DamagedProfileError, ObservationError, ProfileError, SpecError
 from adaptive_agents.formats.atomic import write_atomically
 from adaptive_agents.model.brain import Brain, Params
-from adaptive_agents.model.support import ExampleRing, SupportSet, ring_capacity
+from adaptive_agents.model.guard import Guard
+from adaptive_agents.model.memory import BrainMemory
+from adaptive_agents.model.support import SupportSet
 from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Spec
 
@@ -31,51 +34,6 @@ VERSION = 1
 
 _MAGIC = b"\x89AAprof\n"
 _HASH_BYTES = 32
-
-
-class BrainMemory:
-    """What a profile remembers for one brain: slow and fast weights, and the newest examples.
-
-    Weights are replaced, never changed in place: whoever holds a dictionary of them may go on reading it,
-    on any thread, and can tell by its identity whether it is still the one in use.
-
-    Attributes:
-        slow_params: where adaptation starts from; they move a little at the end of each round.
-        fast_params: what predicts now; not saved, since they follow from the slow weights and the examples.
-        support: the newest examples, enough for the brain's `support_size` and the held-back slice.
-        generation: goes up when the memory is reset, so that results of earlier jobs are not taken.
-        in_flight: whether an adaptation job for it is under way.
-        adapted_at: `support.total` and tick of the newest job; None before the first.
-    """
-
-    def __init__(self, brain: Brain) -> None:
-        self.brain = brain
-        self.slow_params: Params = brain.init_params
-        self.fast_params: Params = brain.init_params
-        self.support = ExampleRing(
-            ring_capacity(brain.inner_loop.support_size),
-            brain.input_size,
-            brain.spec.target_columns,
-        )
-        self.generation = 0
-        self.in_flight = False
-        self.adapted_at: tuple[int, int] | None = None
-
-    def reset(self) -> None:
-        """Back to the brain's own weights, without examples."""
-        self.slow_params = self.fast_params = self.brain.init_params
-        self.support.clear()
-        self.generation += 1
-        self.adapted_at = None
-
-    def end_episode(self, meta_step_size: float) -> None:
-        """Moves the slow weights: `slow += meta_step_size * (fast - slow)`, a step of Reptile."""
-        if self.fast_params is self.slow_params:
-            return
-        slow, fast = self.slow_params, self.fast_params
-        self.slow_params = {
-            name: np.asarray(slow[name] + meta_step_size * (fast[name] - slow[name])) for name in slow
-        }
 
 
 @dataclass(frozen=True)
@@ -88,14 +46,19 @@ class StoredMemory:
     support: SupportSet
     window: Window
     """What its examples hold of the agents' past."""
+    guard: tuple[float, ...] | None = None
+    """The weights of the guard's experts; None: nothing was earned as yet."""
+    unabsorbed: int = 0
+    """How many of the newest examples are not in `params`, where those hold all there ever were."""
 
     def restore(self, brain: Brain) -> BrainMemory:
         memory = BrainMemory(brain)
         if self.support.weights.size:
             memory.support.append(*(column[0] for column in self.support.columns()))
-        shapes = {name: array.shape for name, array in brain.init_params.items()}
-        if self.brain_sha256 == brain.sha256 and shapes == {n: a.shape for n, a in self.params.items()}:
-            memory.slow_params = memory.fast_params = self.params
+        if self.brain_sha256 == brain.sha256:
+            memory.weights.restore(self.params, memory.support, self.unabsorbed)
+            if self.guard is not None:
+                memory.guard.restore(self.guard)
         return memory
 
 
@@ -296,7 +259,15 @@ def set_aside(path: str | os.PathLike[str]) -> Path:
 
 def _snapshot(memory: BrainMemory) -> StoredMemory:
     brain = memory.brain
-    return StoredMemory(brain.sha256, brain.spec, memory.slow_params, memory.support.in_order(), brain.window)
+    return StoredMemory(
+        brain.sha256,
+        brain.spec,
+        memory.weights.kept,
+        memory.support.in_order(),
+        brain.window,
+        tuple(memory.guard.weights.tolist()),
+        memory.weights.unabsorbed(memory.support),
+    )
 
 
 def _to_dict(source: str, entry: StoredMemory) -> dict[str, Any]:
@@ -309,6 +280,9 @@ def _to_dict(source: str, entry: StoredMemory) -> dict[str, Any]:
         "observations": _pack(entry.support.observations[0]),
         "targets": _pack(entry.support.targets[0]),
         "weights": _pack(entry.support.weights[0]),
+        # Not in the files of before there was a guard.
+        "unabsorbed": entry.unabsorbed,
+        **({} if entry.guard is None else {"guard": list(entry.guard)}),
     }
 
 
@@ -323,7 +297,15 @@ def _from_dict(stored: Mapping[str, Any], name: str) -> StoredMemory:
             f"its examples have {widths[0]} and {widths[1]} columns, its spec needs {slot_size} "
             f"(or a multiple of it, in a window) and {spec.target_columns}"
         )
+    guard = stored.get("guard")
+    if guard is not None:
+        Guard(spec.tick_rate_hz).restore(guard)
+    unabsorbed = int(stored.get("unabsorbed", 0))
+    if not 0 <= unabsorbed <= support.weights.size:
+        raise ValueError(f"{unabsorbed} of its {support.weights.size} examples are said to be new")
     return StoredMemory(
+        guard=None if guard is None else tuple(float(weight) for weight in guard),
+        unabsorbed=unabsorbed,
         brain_sha256=str(stored["brain_sha256"]),
         spec=spec,
         params={str(key): _unpack(array) for key, array in stored["slow_params"].items()},

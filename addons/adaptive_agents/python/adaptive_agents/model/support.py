@@ -5,7 +5,6 @@ A moment is a tick: of all agents that observed the player at it, one example is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,26 +15,6 @@ from numpy.typing import NDArray
 from adaptive_agents.errors import ObservationError
 
 _SMALLEST_PADDED = 8
-
-HELD_BACK_SHARE = 0.02
-"""The newest part of the examples that adaptation does not learn from, but is judged by.
-
-The newest examples are also the most useful ones, so few are held back. It matters little: on 32
-meta-validation players of the demo, 40 s each, archers hit with 51 % at this share, 52 % at a twentieth,
-50 % at a fifth.
-"""
-
-_FEWEST_HELD_BACK = 4
-
-
-def held_back_rows(examples: int) -> int:
-    """How many of the newest examples are held back: a fiftieth, or 4, but never more than a quarter."""
-    return max(1, min(examples // 4, max(_FEWEST_HELD_BACK, round(examples * HELD_BACK_SHARE))))
-
-
-def ring_capacity(support_size: int) -> int:
-    """Examples to keep, so that `support_size` are left to learn from after the newest are held back."""
-    return support_size + max(_FEWEST_HELD_BACK, math.ceil(support_size * HELD_BACK_SHARE * 1.1))
 
 
 def row_of_moment(moment: Any, rows: Any) -> Any:
@@ -92,36 +71,28 @@ class SupportSet:
         )
 
 
-def split_examples(examples: Sequence[SupportSet], support_size: int) -> tuple[SupportSet, SupportSet]:
-    """Splits the examples of several profiles into what is learned from and what is held back.
+def padded(examples: Sequence[SupportSet], most: int) -> SupportSet:
+    """The examples of several profiles as one support set.
 
     Args:
-        examples: one support set of one profile each, oldest example first, two examples or more.
-        support_size: at most this many are learned from, the newest before those held back.
+        examples: one support set of one profile each, oldest example first, one example or more.
+        most: no more padding than up to so many: a brain that keeps the newest of its support would keep it.
 
     Returns:
-        Two support sets of all profiles, padded to few different sizes, for each of which onnxruntime plans
-        its memory once.
+        All profiles, padded at the end to few different sizes, for each of which onnxruntime plans its memory
+        once.
     """
-    held = [held_back_rows(each.weights.size) for each in examples]
-    ends = [each.weights.size - rows for each, rows in zip(examples, held, strict=True)]
-    starts = [max(0, end - support_size) for end in ends]
-    learned = _padded_batch(examples, starts, ends)
-    return learned, _padded_batch(examples, ends, [each.weights.size for each in examples])
-
-
-def _padded_batch(examples: Sequence[SupportSet], starts: Sequence[int], ends: Sequence[int]) -> SupportSet:
-    longest = max(end - start for start, end in zip(starts, ends, strict=True))
+    longest = max(each.weights.size for each in examples)
     first = examples[0]
     batch = SupportSet.zeros(
         len(examples),
-        max(_SMALLEST_PADDED, 1 << (longest - 1).bit_length()),
+        max(longest, min(most, max(_SMALLEST_PADDED, 1 << (longest - 1).bit_length()))),
         first.observations.shape[2],
         first.targets.shape[2],
     )
-    for index, (each, start, end) in enumerate(zip(examples, starts, ends, strict=True)):
+    for index, each in enumerate(examples):
         for column, source in zip(batch.columns(), each.columns(), strict=True):
-            column[index, : end - start] = source[0, start:end]
+            column[index, : each.weights.size] = source[0]
     return batch
 
 
@@ -182,11 +153,13 @@ class ExampleRing:
 
     def in_order(self) -> SupportSet:
         """A copy of all examples, oldest first, as a support set of one profile."""
+        return self.newest(len(self))
+
+    def newest(self, count: int) -> SupportSet:
+        """A copy of the newest `count` examples, or of all there are; oldest first."""
+        rows = np.arange(self._total - min(count, len(self)), self._total) % self.capacity
         columns = (self._observations, self._targets, self._weights)
-        if self._total < self.capacity:
-            return SupportSet(*(column[None, : self._total].copy() for column in columns))
-        oldest = self._total % self.capacity
-        return SupportSet(*(np.concatenate([column[oldest:], column[:oldest]])[None] for column in columns))
+        return SupportSet(*(column[None, rows] for column in columns))
 
     def clear(self) -> None:
         """Forgets all examples."""

@@ -90,6 +90,7 @@ class AdaptiveAgent(NativeObject, base="Node"):
     action = Exported[Floats](native=True, writable=False, usage=Usage.HIDDEN)
     category = Exported[int](native=True, writable=False, usage=Usage.HIDDEN)
     confidence = Exported[float](native=True, writable=False, usage=Usage.HIDDEN)
+    uncertainty = Exported[float](native=True, writable=False, usage=Usage.HIDDEN)
     loss = Exported[float](native=True, writable=False, usage=Usage.HIDDEN)
     prediction_error = Exported[float](native=True, writable=False, usage=Usage.HIDDEN)
 

@@ -41,6 +41,10 @@ class AdaptiveAgents(NativeObject, base="Object"):
         get=lambda _: hub.worker.synchronous, set_=lambda _, value: hub.set_synchronous(value)
     )
     seed = Exported[int](get=lambda _: hub.seed, set_=_set_seed)
+    guarded = Exported[bool](True, get=lambda _: hub.is_guarded, set_=lambda _, value: hub.set_guarded(value))
+    forgetting = Exported[float](
+        0.0, get=lambda _: hub.settings.forgetting, set_=lambda _, share: hub.set_forgetting(share)
+    )
 
     @method
     def end_episode(self) -> None:

@@ -2,11 +2,11 @@
 
 One tick of theirs is a fixed number of crossings and NumPy calls:
 
-    score     what matured in the tick before: the running errors, which can wait for a lighter tick
+    score     what matured in the tick before: the guards and the running errors, which can wait so long
     measure   what must be known now: targets of observations made a horizon ago, and where new ones start
     mature    pairs of then and now: to the players' memories and to the recorders
     observe   the agents whose interval has come
-    predict   one onnxruntime run for all of them
+    predict   one onnxruntime run for all of them, and one for each few weights that a player taught
     hand out  `action` and `decided`
 """
 
@@ -20,16 +20,17 @@ from numpy.typing import NDArray
 from adaptive_agents.godot.callbacks import report
 from adaptive_agents.godot.rows import FREED, NO_METHOD, AgentRows
 from adaptive_agents.model.brain import Brain
-from adaptive_agents.model.profile import BrainMemory
+from adaptive_agents.model.memory import BrainMemory
 from adaptive_agents.model.support import row_of_moment
 from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Spec
 from adaptive_agents.tick.complaints import complain_of_measurement, complain_of_observation
-from adaptive_agents.tick.decisions import DecisionBatch
+from adaptive_agents.tick.decisions import DecisionBatch, Decisions
 from adaptive_agents.tick.history import ObservationHistory
+from adaptive_agents.tick.judging import TaughtExamples, judge
 from adaptive_agents.tick.labels import MaturedLabels, PendingLabels
 from adaptive_agents.tick.participants import Agent, Recorder
-from adaptive_agents.tick.prediction_error import RunningPredictionError
+from adaptive_agents.tick.scores import Scores
 
 Slots = NDArray[np.intp]
 
@@ -58,9 +59,10 @@ class Crowd:
         self._told = ObservationHistory(self.window, spec.observation_size)
         """What the game had those agents learn that measure nothing: their sessions hold only that."""
         self._measures = np.zeros(0, bool)
-        self._errors = RunningPredictionError(spec)
-        self._sizes = RunningPredictionError(spec)
-        """Of predicting that nothing changes: what the confidence compares with."""
+        self._scores = Scores(spec, has_deviations=brain is not None and brain.uncertainty is not None)
+        self._taught = TaughtExamples(spec)
+        self.is_guarded = True
+        """Whether weights must earn their say in what is handed out."""
         self._batch = DecisionBatch(brain) if brain else None
         self._slot_of: dict[Agent, int] = {}
         self._memory_of: list[BrainMemory | None] = []
@@ -152,8 +154,7 @@ class Crowd:
         self._slot_of[agent] = slot
         self._measures[slot] = False
         self.begin_episode(agent)  # wherever it was: what it saw there is not what it saw before this
-        self._errors.reset(slot)
-        self._sizes.reset(slot)
+        self._scores.reset(slot)
 
     def _leave(self, agent: Agent) -> None:
         slot = self._slot_of.pop(agent)
@@ -193,6 +194,8 @@ class Crowd:
         history = self._history if self._measures[slots[0]] else self._told
         window = history.push(tick, slots, observation[None], is_told=True)
         self._remember(MaturedLabels(tick, slots, window, target[None], nothing))
+        if (memory := self._memory_of[slots[0]]) is not None:
+            self._taught.add(memory, window[0], target)
 
     def decide(self, agent: Agent, tick: int) -> None:
         """One agent decides now."""
@@ -209,6 +212,8 @@ class Crowd:
         if self._unscored is not None:
             self._score(self._unscored)
             self._unscored = None
+        if self._batch is not None:
+            self._taught.judge(tick, self._batch)
         if len(self._idle):
             # The game's time passes without them: what they wait to measure would come too late.
             self._labels.end_episode(self._idle)
@@ -277,17 +282,17 @@ class Crowd:
         if not len(slots):
             return
         windows = self._history.push(tick, slots, observations)
-        predictions = None
+        decisions = None
         if self._batch is not None:
             memories, profiles = self._plan(slots)
-            params = [
-                memory.fast_params if memory is not None else self._batch.brain.init_params
-                for memory in memories
-            ]
-            predictions = self._batch.run(windows, profiles, params)
-        self._wait(tick, slots, windows, measured, predictions)
-        if predictions is not None:
-            self._rows_of(slots).hand_out(predictions, is_category=self.is_category)
+            decisions = self._batch.decide(windows, profiles, memories, is_guarded=self.is_guarded)
+        self._wait(tick, slots, windows, measured, decisions)
+        if decisions is not None:
+            self._rows_of(slots).hand_out(
+                decisions.predictions,
+                self._scores.uncertainties_of(slots, decisions),
+                is_category=self.is_category,
+            )
 
     def _wait(
         self,
@@ -295,17 +300,19 @@ class Crowd:
         slots: Slots,
         windows: NDArray[np.float32],
         measured: tuple[NDArray[np.float32], NDArray[np.bool_]] | None,
-        predictions: NDArray[np.float32] | None,
+        decisions: Decisions | None,
     ) -> None:
         """Remembers what was seen and predicted until its horizon."""
+        predictions, experts = (decisions.predictions, decisions.experts) if decisions else (None, None)
         if measured is None:
-            self._labels.observe(tick, slots, windows, None, predictions)
+            self._labels.observe(tick, slots, windows, None, predictions, experts)
             return
         usable = measured[1][slots]
         if not usable.all():
             slots, windows = slots[usable], windows[usable]
             predictions = predictions[usable] if predictions is not None else None
-        self._labels.observe(tick, slots, windows, measured[0][slots], predictions)
+            experts = experts[usable] if experts is not None else None
+        self._labels.observe(tick, slots, windows, measured[0][slots], predictions, experts)
 
     def _remember(self, labels: MaturedLabels) -> None:
         """Gives labelled observations of one tick to the players' memories and to the recorders.
@@ -339,16 +346,9 @@ class Crowd:
             report(error, "Recorder", recorder)
 
     def _score(self, labels: MaturedLabels) -> None:
-        """Tells the agents how well they predicted what is known now."""
-        self._errors.update(labels.slots, labels.predictions, labels.targets)
-        errors = self._errors.values_of(labels.slots)
-        confidences = np.full(len(errors), np.nan)
-        if not self.is_category:
-            # How much better than to assume that nothing changes.
-            self._sizes.update(labels.slots, np.zeros_like(labels.targets), labels.targets)
-            sizes = self._sizes.values_of(labels.slots)
-            confidences = np.clip(1 - errors / np.maximum(sizes, 1e-12), 0, 1)
-        self._rows_of(labels.slots).set_scores(errors, confidences)
+        """Tells guards and agents how well was predicted what is known now."""
+        judge(self.spec, labels, *self._plan(labels.slots))
+        self._rows_of(labels.slots).set_scores(*self._scores.take(labels))
 
     def _rows_of(self, slots: Slots) -> AgentRows:
         key = slots.tobytes()

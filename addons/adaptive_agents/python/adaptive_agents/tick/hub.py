@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from adaptive_agents.godot import engine
 from adaptive_agents.godot.callbacks import new_callable, report
 from adaptive_agents.model.adaptation import AdaptationSettings, AdaptationWorker, apply, submit_due
 from adaptive_agents.model.brain import Brain
-from adaptive_agents.model.profile import BrainMemory
+from adaptive_agents.model.guard import FROZEN
+from adaptive_agents.model.memory import BrainMemory
 from adaptive_agents.spec import Spec
 from adaptive_agents.tick.crowd import Crowd
 from adaptive_agents.tick.participants import OFF, Agent, Player, Recorder
@@ -44,6 +46,7 @@ class Hub:
         self.game_build = ""
         self.tick_rate_hz = 60
         self.settings = AdaptationSettings()
+        self.is_guarded = True
         self.worker = AdaptationWorker()
         self.find_player: Callable[[], Player]
         """Gives the player of agents that name none of their own; the nodes put theirs here."""
@@ -57,8 +60,7 @@ class Hub:
         self._crowd_of: dict[Agent, Crowd] = {}
         self._tick = 0
         self._is_connected = False
-        self._adaptations = 0
-        self._rejected = 0
+        self._counts = dict.fromkeys(("adaptations", "projected", "dropped"), 0)
         self._runs_before = 0
         self._tick_usec: deque[float] = deque(maxlen=TICKS_REMEMBERED)
 
@@ -148,11 +150,12 @@ class Hub:
     def _take_over(self) -> None:
         """Takes the weights that the worker finished since the last tick."""
         for outcome in self.worker.poll():
-            self._adaptations += 1
+            self._counts["adaptations"] += 1
+            self._counts["projected"] += outcome.is_projected
             if outcome.error is not None:
                 report(outcome.error, "AdaptiveAgents (adaptation)")
             if not apply(outcome):
-                self._rejected += 1
+                self._counts["dropped"] += 1
                 continue
             for crowd in self._crowds.values():
                 crowd.adapted(outcome.memory, outcome.loss_before, outcome.loss_after)
@@ -178,6 +181,7 @@ class Hub:
         self._crowd_of = {}
         for key, agents, memories in members.values():
             crowd = before.get(key) or Crowd(key[1], key[0])
+            crowd.is_guarded = self.is_guarded
             crowd.set_members(agents, memories, below)
             self._crowds[key] = crowd
             self._crowd_of.update(dict.fromkeys(agents, crowd))
@@ -287,17 +291,40 @@ class Hub:
             "tick_usec_max": float(times.max()),
             "agents": len(self.agents),
             "runs": self._runs() - self._runs_before,
-            "adaptations": self._adaptations,
-            "rejected": self._rejected,
+            **self._counts,
+            "fallback_share": self._fallback_share(),
         }
+
+    def _fallback_share(self) -> float:
+        """How much of what is handed out comes from the frozen model, on average over what adapts."""
+        memories = {memory for crowd in self._crowds.values() for memory in crowd.memories}
+        shares = [memory.guard.shares(memory.weights.present)[FROZEN] for memory in memories]
+        return float(np.mean(shares)) if shares and self.is_guarded else float(not shares)
 
     def _runs(self) -> int:
         return sum(crowd.runs for crowd in self._crowds.values())
 
     def reset_statistics(self) -> None:
         self._tick_usec.clear()
-        self._adaptations = self._rejected = 0
+        self._counts = dict.fromkeys(self._counts, 0)
         self._runs_before = self._runs()
+
+    def set_guarded(self, is_guarded: bool) -> None:
+        """False: what the newest weights say is handed out, whatever they earned."""
+        self.is_guarded = is_guarded
+        for crowd in self._crowds.values():
+            crowd.is_guarded = is_guarded
+
+    def set_forgetting(self, share: float) -> None:
+        """For brains that keep statistics: what is left of them at each new example; 0: as trained."""
+        if not 0 <= share <= 1:
+            engine.push_error(
+                f"forgetting is {share}, it must be above 0 and at most 1, or 0 for what the brain was "
+                "trained with: it stays as it was",
+                "AdaptiveAgents",
+            )
+            return
+        self.settings = replace(self.settings, forgetting=share)
 
     def set_synchronous(self, synchronous: bool) -> None:
         if synchronous != self.worker.synchronous:

@@ -34,6 +34,8 @@ class MaturedLabels:
     """(n, target_columns): the change since then (vector) or the class now (category)."""
     predictions: NDArray[np.float32]
     """(n, outputs): what was predicted then; NaN where nothing was."""
+    experts: NDArray[np.float32] | None = None
+    """(n, experts, outputs): what that was mixed from; NaN, or None for all, where nothing was mixed."""
 
 
 class PendingLabels:
@@ -50,6 +52,7 @@ class PendingLabels:
         self._windows = np.zeros((self._rows, slots, width), np.float32)
         self._predictions = np.zeros((self._rows, slots, spec.target.size), np.float32)
         self._measurements = np.zeros((self._rows, slots, spec.target_columns), np.float32)
+        self._experts: NDArray[np.float32] | None = None  # as long as nothing is mixed
 
     def observe(
         self,
@@ -58,6 +61,7 @@ class PendingLabels:
         windows: NDArray[np.float32],
         measurements: NDArray[np.float32] | None = None,
         predictions: NDArray[np.float32] | None = None,
+        experts: NDArray[np.float32] | None = None,
     ) -> None:
         """Remembers what agents observe at a tick, until `tick + horizon`.
 
@@ -67,6 +71,7 @@ class PendingLabels:
             windows: (n, input_size) what they have seen until now.
             measurements: (n, target_columns) of a vector target now; a category needs none.
             predictions: (n, outputs) of the brain for these windows, if there is one.
+            experts: (n, experts, outputs) what they were mixed from, if they were.
 
         Raises:
             ObservationError: a measurement is missing or not finite; nothing is remembered.
@@ -86,6 +91,10 @@ class PendingLabels:
         self._predictions[row][slots] = np.nan if predictions is None else predictions
         if measurements is not None:
             self._measurements[row][slots] = measurements
+        if experts is not None and self._experts is None:
+            self._experts = np.full((*self._predictions.shape[:2], *experts.shape[1:]), np.nan, np.float32)
+        if self._experts is not None:
+            self._experts[row][slots] = np.nan if experts is None else experts
 
     def due(self, tick: int) -> NDArray[np.intp]:
         """(n,) the slots of the agents that must be measured at this tick."""
@@ -124,6 +133,7 @@ class PendingLabels:
             windows=self._windows[row].take(slots, axis=0),
             targets=targets,
             predictions=self._predictions[row].take(slots, axis=0),
+            experts=None if self._experts is None else self._experts[row].take(slots, axis=0),
         )
 
     def end_episode(self, slots: NDArray[np.intp] | int) -> None:
@@ -160,3 +170,5 @@ class PendingLabels:
             self._windows = np.pad(self._windows, (*more, (0, 0)))
             self._predictions = np.pad(self._predictions, (*more, (0, 0)))
             self._measurements = np.pad(self._measurements, (*more, (0, 0)))
+            if self._experts is not None:
+                self._experts = np.pad(self._experts, (*more, (0, 0), (0, 0)))

@@ -13,11 +13,13 @@ from adaptive_agents.spec import Spec
 class RunningPredictionError:
     """Exponentially weighted mean error of matured predictions, in target units.
 
-    vector: Euclidean distance between predicted and true target. category: share of wrong classes.
+    vector: Euclidean distance between predicted and true target, or, if `is_squared`, the mean square of its
+    numbers. category: share of wrong classes.
     Early on, when less than `memory` predictions matured, it is their plain mean.
     """
 
-    def __init__(self, spec: Spec, slots: int = 16, memory: int = 50) -> None:
+    def __init__(self, spec: Spec, slots: int = 16, memory: int = 50, *, is_squared: bool = False) -> None:
+        self._is_squared = is_squared
         self._is_vector = spec.target.kind == "vector"
         self._memory = memory
         self._seen = np.zeros(slots, np.int64)
@@ -55,7 +57,10 @@ class RunningPredictionError:
         """(n,) errors of predictions `(n, outputs)` against targets `(n, target_columns)`, not taken in."""
         if self._is_vector:
             difference = predictions.astype(np.float64) - targets
-            distances: NDArray[np.float64] = np.sqrt(np.square(difference).sum(axis=1))
+            squares = np.square(difference)
+            if self._is_squared:
+                return np.asarray(squares.mean(axis=1))
+            distances: NDArray[np.float64] = np.sqrt(squares.sum(axis=1))
             return distances
         wrong: NDArray[np.float64] = (predictions.argmax(axis=1) != targets[:, 0]).astype(np.float64)
         wrong[np.isnan(predictions).any(axis=1)] = np.nan
