@@ -25,9 +25,9 @@ from adaptive_agents.spec import Spec
 from pytrain.data.tasks import Batch
 from pytrain.errors import PytrainError
 from pytrain.learners.inner_loop import adapt, adapter_of, for_each_task
-from pytrain.models.bayesian import FORGETTING
 from pytrain.models.model import Model, save_model
 from pytrain.models.networks import Params
+from pytrain.models.regression import FORGETTING
 
 TOLERANCE = 1e-5
 CHECKED_PROFILES = (1, 7, 64)

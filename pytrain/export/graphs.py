@@ -26,9 +26,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from pytrain.data.tasks import Batch
 from pytrain.learners.inner_loop import first_memory, for_each_task, inner_step
-from pytrain.models.bayesian import FORGETTING
 from pytrain.models.model import Model, load_model
 from pytrain.models.networks import Params
+from pytrain.models.regression import FORGETTING
 
 DOMAIN = "adaptive_agents"
 SHARED, RATE, MEMORY = "shared.", "rate.", "memory."

@@ -70,6 +70,6 @@ class Adapter(Protocol):
         """Step number `step` (from 0) in every task; parameters `(tasks, *shape)`, a prepared support set."""
         ...
 
-    def finish(self, params: Params) -> Params:
+    def finish(self, model: Model, params: Params) -> Params:
         """What follows from the parameters after the last step."""
         ...

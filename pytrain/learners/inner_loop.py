@@ -13,10 +13,9 @@ from torch import Tensor
 
 from pytrain.data.tasks import Batch
 from pytrain.learners.adapter import Adapter, InnerStep
+from pytrain.learners.closed_form import ClosedForm
 from pytrain.learners.gradient import AdamSteps, GradientSteps
-from pytrain.learners.posterior import Posterior
 from pytrain.learners.prototypes import PrototypeMeans
-from pytrain.learners.recall import Recall
 from pytrain.models.model import Model
 from pytrain.models.networks import Params
 from pytrain.settings import InnerOptimiser
@@ -25,8 +24,8 @@ ADAPTERS: dict[InnerOptimiser, Adapter] = {
     "sgd": GradientSteps(),
     "adam": AdamSteps(),
     "prototypes": PrototypeMeans(),
-    "posterior": Posterior(),
-    "recall": Recall(),
+    "posterior": ClosedForm("statistics"),
+    "recall": ClosedForm("examples"),
 }
 
 
@@ -87,7 +86,7 @@ def trajectory(
         params, memory, _ = inner_step(
             model, params, memory, support, inner_lr, step, second_order=second_order
         )
-        yield adapter_of(model).finish(params)
+        yield adapter_of(model).finish(model, params)
 
 
 def first_memory(model: Model, params: Params) -> Params:

@@ -39,8 +39,9 @@ class PrototypeMeans:
         del model
         return own
 
-    def finish(self, params: Params) -> Params:
+    def finish(self, model: Model, params: Params) -> Params:
         """Nothing more follows."""
+        del model
         return params
 
     def first_memory(self, params: Params) -> Params:

@@ -12,12 +12,10 @@ from dataclasses import replace
 import torch
 
 from pytrain.models.model import Model
-from pytrain.models.networks import Params
+from pytrain.models.networks import LOGIT, Params
 from pytrain.settings import InnerRates
 
 RATE = "log_rate."
-LOGIT = "logit."
-"""Before the name of a parameter that lies between 0 and 1."""
 
 
 def initialise(model: Model, rates: InnerRates, num_inner_steps: int, random: torch.Generator) -> Params:

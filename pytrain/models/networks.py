@@ -24,6 +24,8 @@ Params = dict[str, Tensor]
 
 CONTEXT, CONTEXT_WEIGHT = "context", "context.weight"
 PROTOTYPES, PRIOR_STRENGTH = "prototypes", "prior_strength"
+LOGIT = "logit."
+"""Before the name of a parameter that lies between 0 and 1."""
 SMALLEST_VARIANCE = 1e-5
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {

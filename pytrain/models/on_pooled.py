@@ -1,4 +1,4 @@
-"""What `bayes` and `memory` have in common: a residual on the pooled network.
+"""What `bayes` and `memory` have in common: a residual on the pooled network, fitted in closed form.
 
 The pooled network is trained first, and stays as it is. An encoder sees the input, what the pooled network
 made of it, and its answer; from the encoder's features follows what to add for this player. Who has shown
@@ -7,18 +7,20 @@ nothing gets exactly the pooled network's answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
+from pytrain.models import regression
 from pytrain.models.networks import GRU, MLP, Params
 
 BASE, ENCODER = "base.", "encoder."
 
 
-class Encoded(NamedTuple):
+class Seen(NamedTuple):
     """What is known of each row before anything is known of the player."""
 
     features: Tensor  # (…, rows, features)
@@ -26,7 +28,7 @@ class Encoded(NamedTuple):
 
 
 @dataclass(frozen=True)
-class OnPooled:
+class OnPooled(ABC):
     """The pooled network and the encoder; `bayes` and `memory` add what they add."""
 
     base: MLP | GRU
@@ -36,27 +38,70 @@ class OnPooled:
     outputs: int
     of_classes: bool = False
     """The targets are one-hot rows, and the outputs logits."""
+    every: int = 1
+    """Every so manyth moment is learned from: neighbours are nearly the same."""
+
+    own: ClassVar[tuple[str, ...]]
+    """Names of the parameters that are a player's own."""
 
     @property
     def inputs(self) -> int:
         """Numbers in one input: a window of observations."""
         return self.base.inputs
 
+    @property
+    def head(self) -> tuple[str, ...]:
+        """Names of the parameters that are a player's own."""
+        return self.own
+
     def describe(self) -> dict[str, Any]:
         """Name and sizes, JSON-ready; `network_from` gives the network back."""
         parts = {"base": self.base.describe(), "encoder": self.encoder.describe()}
-        return {"name": type(self).__name__.lower(), **parts, **self._describe()}
+        sizes = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in parts}
+        return {"name": type(self).__name__.lower(), **parts, **sizes}
 
-    def _describe(self) -> dict[str, Any]:
-        return {"outputs": self.outputs, "of_classes": self.of_classes}
+    @abstractmethod
+    def init_params(self, random: torch.Generator) -> Params:
+        """Fresh parameters of all that is learned; what is a player's own follows from them."""
 
-    def encoded(self, params: Params, inputs: Tensor) -> Encoded:
-        """Features and the pooled network's answer, for parameters that all tasks share."""
+    @abstractmethod
+    def start(self, params: Params) -> Params:
+        """What a player has who has shown nothing."""
+
+    @abstractmethod
+    def seen(self, params: Params, inputs: Tensor) -> Seen:
+        """What of each row does not depend on the player."""
+
+    @abstractmethod
+    def absorbed(self, params: Params, seen: Seen, targets: Tensor, weights: Tensor) -> Params:
+        """What of a player's own changes with examples, oldest first, that turned out as `targets`."""
+
+    @abstractmethod
+    def predicted(self, params: Params, seen: Seen) -> tuple[Tensor, Tensor]:
+        """Outputs and their deviations, both `(…, rows, outputs)`."""
+
+    def solved(self, params: Params) -> Params:
+        """What follows from a player's own sums."""
+        return regression.solved(params)
+
+    def features(self, params: Params, inputs: Tensor) -> Tensor:
+        """What is compared or regressed on `(…, rows, features)`."""
+        return self.seen(params, inputs).features
+
+    def __call__(self, params: Params, inputs: Tensor) -> Tensor:
+        """`(rows, inputs) -> (rows, outputs)`, or with a leading task axis on inputs and outputs."""
+        return self.predicted(params, self.seen(params, inputs))[0]
+
+    def deviations(self, params: Params, inputs: Tensor) -> Tensor:
+        """The standard deviation of each output, like the outputs."""
+        return self.predicted(params, self.seen(params, inputs))[1]
+
+    def encoded(self, params: Params, inputs: Tensor) -> Seen:
+        """The encoder's features and the pooled network's answer, for parameters that all tasks share."""
         base = below(params, BASE)
         hidden = self.base.features(base, inputs)
         answer = self.base.answer(base, hidden)
-        seen = torch.cat([inputs, hidden, answer], dim=-1)
-        return Encoded(self.encoder(below(params, ENCODER), seen), answer)
+        return Seen(self.encoder(below(params, ENCODER), torch.cat([inputs, hidden, answer], dim=-1)), answer)
 
     def residual(self, targets: Tensor, answer: Tensor) -> Tensor:
         """What the pooled network's answer leaves to be explained of prepared targets."""

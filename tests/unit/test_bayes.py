@@ -13,7 +13,7 @@ from adaptive_agents.errors import PosteriorError
 from adaptive_agents.model.posterior import COVARIANCE, MEAN, PRECISION, RESPONSE, with_posterior
 from adaptive_agents.spec import Target
 from pytrain.data.tasks import Batch, Spans, Tasks
-from pytrain.learners.bayes import SURPRISE_COUNTS
+from pytrain.learners.closed_form import SURPRISE_COUNTS
 from pytrain.learners.inner_loop import adapt, for_each_task
 from pytrain.learners.registry import Learner
 from pytrain.models.bayesian import Bayesian

@@ -10,7 +10,7 @@ import torch
 
 from adaptive_agents.spec import Target
 from pytrain.data.tasks import Batch, Spans, Tasks
-from pytrain.learners.bayes import SURPRISE_COUNTS
+from pytrain.learners.closed_form import SURPRISE_COUNTS
 from pytrain.learners.inner_loop import adapt, for_each_task
 from pytrain.learners.registry import Learner
 from pytrain.models.memory import KEYS, WEIGHTS, Memory
@@ -20,13 +20,21 @@ from pytrain.models.normalisation import Normalisation
 from pytrain.models.on_pooled import below, encoder_for
 from pytrain.settings import DEFAULTS
 
-TASKS, SUPPORT, QUERY, INPUTS, OUTPUTS, SIZE = 3, 8, 5, 4, 2, 6
+TASKS, SUPPORT, QUERY, INPUTS, OUTPUTS, SIZE = 3, 8, 5, 4, 2, 8
 
 
 def make_learner(kind="vector", every=1):
     base = MLP(INPUTS, (7,), OUTPUTS)
     network = Memory(
-        base, encoder_for(base, (9,), 8), OUTPUTS, kind == "category", SIZE, every, key_size=3, extra_size=4
+        base,
+        encoder_for(base, (9,), 8),
+        OUTPUTS,
+        kind == "category",
+        every,
+        SIZE,
+        key_size=3,
+        extra_size=4,
+        regressed_size=5,
     )
     unit = torch.zeros(INPUTS, dtype=torch.float64), torch.ones(INPUTS, dtype=torch.float64)
     of_target = torch.zeros(OUTPUTS, dtype=torch.float64), torch.ones(OUTPUTS, dtype=torch.float64)
@@ -84,7 +92,7 @@ def test_what_is_shown_changes_the_answer():
 def test_the_newest_moments_are_kept_and_those_kept_before_make_room():
     learner = make_learner()
     model, start = learner.split(make_meta_params(learner))
-    first, second = make_batch(4, 1), make_batch(4, 2)
+    first, second = make_batch(4, 1), make_batch(6, 2)
     params = for_each_task(start, TASKS)
     once = adapt(model, params, [first], 1.0)
     assert once[WEIGHTS].sum(1).tolist() == [4, 4, 4]

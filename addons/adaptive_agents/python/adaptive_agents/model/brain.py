@@ -41,7 +41,7 @@ from adaptive_agents.model.brain_archive import GRAPH_PARTS as GRAPH_PARTS
 from adaptive_agents.model.brain_archive import PARAMS_PART as PARAMS_PART
 from adaptive_agents.model.graph import FREE, Graph, Signature
 from adaptive_agents.model.inner_loop import STATISTICS, inner_loop_of, uncertainty_of
-from adaptive_agents.model.posterior import with_posterior
+from adaptive_agents.model.posterior import PRECISION, with_posterior
 from adaptive_agents.model.support import SupportSet
 from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Spec
@@ -280,7 +280,7 @@ class Brain:
         )
         *values, loss_before, loss_after = outputs
         adapted = dict(zip(self.init_params, values, strict=True))
-        if settings.consolidation == STATISTICS and steps > 0:
+        if PRECISION in adapted and steps > 0:
             adapted = with_posterior(adapted)
             loss_after = self.adapt(adapted, support, num_inner_steps=0).loss_before
         return AdaptResult(adapted, loss_before, loss_after)
