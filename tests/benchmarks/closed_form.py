@@ -8,7 +8,7 @@ examples), 128 profiles at a time where there are more.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -30,27 +30,28 @@ CLOSED_FORM, GRADIENT = "closed form", f"{STEPS} gradient steps on {EXAMPLES} ex
 def run(settings: BenchSettings, progress: Progress) -> Iterator[Result]:
     """µs for one call that takes in an example of each player."""
     rounds = 11 if settings.quick else 41
-    for name, players in PLAYERS.items():
-        if settings.wants(name):
-            progress(f"{players} players, {rounds} rounds")
-            yield _result(name, players, _usec(players, rounds))
+    progress("exporting a brain")
+    with tempfile.TemporaryDirectory() as folder:
+        model, brain = make_brain(Path(folder))
+        for name, players in PLAYERS.items():
+            if settings.wants(name):
+                progress(f"{players} players, {rounds} rounds")
+                gradient = ways_of(model, brain, min(players, PROFILES[-1]))["ours"]
+                yield _result(name, players, _usec(gradient, players, rounds))
 
 
-def _usec(players: int, rounds: int) -> dict[str, list[float]]:
+def _usec(gradient: Callable[[], object], players: int, rounds: int) -> dict[str, list[float]]:
     """Processor µs for all players, in each round."""
     random = np.random.default_rng(0)
     posterior = RecursivePosterior(np.eye(FEATURES), np.zeros((FEATURES, OUTPUTS)), players)
     features = random.standard_normal((players, FEATURES)).astype(np.float32)
     targets = random.standard_normal((players, OUTPUTS)).astype(np.float32)
-    at_once = min(players, PROFILES[-1])
-    with tempfile.TemporaryDirectory() as folder:
-        gradient = ways_of(*make_brain(Path(folder)), at_once)["ours"]
     usec = in_turns(
         {CLOSED_FORM: lambda: posterior.absorb(features, targets, 1.0, FORGETTING), GRADIENT: gradient},
         rounds,
         1,
     )
-    usec[GRADIENT] = [each * players / at_once for each in usec[GRADIENT]]
+    usec[GRADIENT] = [each * players / min(players, PROFILES[-1]) for each in usec[GRADIENT]]
     return usec
 
 
