@@ -24,7 +24,7 @@ from tests.benchmarks.run_one import Part, part_path
 
 ROOT = Path(__file__).parents[2]
 MODULES = (
-    *("train", "adapt_step", "individual_agents", "large_recording", "ship"),
+    *("train", "adapt_step", "closed_form", "individual_agents", "large_recording", "ship"),
     *("sinusoid", "omniglot", "rock_paper_scissors", "fish"),
 )
 AT_A_TIME = 2

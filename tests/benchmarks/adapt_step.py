@@ -4,9 +4,6 @@ MLP 32-64-64-8 (6,792 weights), eight classes, 5 steps on 32 examples, for one p
 the graph also gives the loss before and after. Beside it, in turns in one process, the same adaptation by
 torch one profile after another (what one writes first), by torch for all at once (our inner loop),
 by NumPy with the gradients written by hand, and the products alone at the speed of a large matrix product.
-
-And what one example costs in closed form, `adapt/bayes-one` for one player and `adapt/bayes-1000` for a
-thousand in one call (65 features, 2 outputs), beside that gradient in the same run.
 """
 
 from __future__ import annotations
@@ -24,7 +21,6 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from adaptive_agents.model.brain import Brain
-from adaptive_agents.model.recursive_posterior import RecursivePosterior
 from adaptive_agents.model.support import SupportSet
 from adaptive_agents.spec import Field, Spec, Target
 from pytrain.data.tasks import Batch
@@ -42,7 +38,6 @@ PROFILES = (1, 16, 128)
 INPUTS, HIDDEN, CLASSES = 32, (64, 64), 8
 STEPS, EXAMPLES, INNER_LR = 5, 32, 0.1
 BLOCK_SEC = 0.03
-FEATURES, OUTPUTS = 65, 2
 TORCH, TORCH_BATCHED, NUMPY = "torch, one by one", "torch, all at once", "numpy"
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -53,17 +48,13 @@ def run(settings: BenchSettings, progress: Progress) -> Iterator[Result]:
     rounds = 11 if settings.quick else 41
     progress("exporting a brain")
     with tempfile.TemporaryDirectory() as folder:
-        model, brain = _brain(Path(folder))
+        model, brain = make_brain(Path(folder))
         limit_usec = _product_usec()
-        for players, name in ((1, "adapt/bayes-one"), (1000, "adapt/bayes-1000")):
-            if settings.wants(name):
-                progress(f"{players} posteriors, {rounds} rounds")
-                yield _closed_form(name, players, model, brain, rounds)
         for profiles in PROFILES:
             name = "export/adapt-step" if profiles == 1 else f"export/adapt-step-{profiles}"
             if settings.wants(name):
                 progress(f"{profiles} profiles, {rounds} rounds")
-                usec = _in_turns(_ways(model, brain, profiles), rounds, profiles)
+                usec = in_turns(ways_of(model, brain, profiles), rounds, profiles)
                 yield from _results(name, profiles, usec, limit_usec)
 
 
@@ -87,40 +78,7 @@ def _results(name: str, profiles: int, usec: dict[str, list[float]], limit_usec:
         )
 
 
-def _closed_form(name: str, players: int, model: Model, brain: Brain, rounds: int) -> Result:
-    """µs of one call that takes in an example of each player, and of the gradient for as many."""
-    gradient = f"{STEPS} gradient steps on {EXAMPLES} examples"
-    random = np.random.default_rng(0)
-    posterior = RecursivePosterior(np.eye(FEATURES), np.zeros((FEATURES, OUTPUTS)), players)
-    features = random.standard_normal((players, FEATURES)).astype(np.float32)
-    targets = random.standard_normal((players, OUTPUTS)).astype(np.float32)
-    many = min(players, PROFILES[-1])
-    usec = _in_turns(
-        {
-            "closed form": lambda: posterior.absorb(features, targets, 1.0, 0.999),
-            gradient: _ways(model, brain, many)["ours"],
-        },
-        rounds,
-        1,
-    )
-    ours = usec["closed form"]
-    theirs = [each * players / many for each in usec[gradient]]
-    ratios = [their / our for their, our in zip(theirs, ours, strict=True)]
-    low, _, high = quantiles(ratios, n=4)
-    return Result(
-        name=name,
-        ours=median(ours),
-        unit="µs per call",
-        peer=gradient,
-        peer_value=median(theirs),
-        ratio=median(ratios),
-        spread=(low, high),
-        spread_of="ratio",
-        note=f"{players} players, {FEATURES} features, {OUTPUTS} outputs",
-    )
-
-
-def _brain(folder: Path) -> tuple[Model, Brain]:
+def make_brain(folder: Path) -> tuple[Model, Brain]:
     spec = Spec(
         observation=(Field("seen", INPUTS),), target=Target("category", "next_move", CLASSES), horizon_ticks=6
     )
@@ -138,7 +96,7 @@ def _brain(folder: Path) -> tuple[Model, Brain]:
     return model, export_brain(folder / "bench.brain", model, params, spec, about)
 
 
-def _ways(model: Model, brain: Brain, profiles: int) -> dict[str, Callable[[], object]]:
+def ways_of(model: Model, brain: Brain, profiles: int) -> dict[str, Callable[[], object]]:
     """The same adaptation in each way, checked to give the same weights."""
     random = np.random.default_rng(0)
     support = SupportSet(
@@ -205,7 +163,7 @@ def _by_hand(params: Arrays, observations: NDArray[np.float32], one_hot: NDArray
     return dict(zip(params, own, strict=True))
 
 
-def _in_turns(ways: dict[str, Callable[[], object]], rounds: int, profiles: int) -> dict[str, list[float]]:
+def in_turns(ways: dict[str, Callable[[], object]], rounds: int, profiles: int) -> dict[str, list[float]]:
     """Processor µs for each adaptation, in each round."""
     times: dict[str, int] = {}
     for way, work in ways.items():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.engine.scenes import ARCHER, main
+from tests.tiny_bayes_brain import INITIAL, NOISE, make_bayes_brain, mean_and_deviation
 from tests.tiny_brain import CATEGORY_SPEC, make_tiny_brain
 from tests.tiny_shared_brains import make_context_brain
 
@@ -143,6 +144,37 @@ print("FREE ", JSON.stringify([Array(agent.action), AdaptiveAgents.get_statistic
     np.testing.assert_allclose(free, [5, -5], atol=0.1)
 
 
+def test_a_brain_that_knows_how_sure_it_is_says_so_at_each_decision(make_project, run_godot):
+    body = """
+AdaptiveAgents.synchronous = true
+AdaptiveAgents.forgetting = 1.5
+AdaptiveAgents.forgetting = 0.99
+print("FORGETTING ", AdaptiveAgents.forgetting)
+var agent := archer("Archer")
+agent.decided.connect(func(_action: PackedFloat32Array) -> void:
+	print("SURE ", JSON.stringify([cos(agent.time), agent.uncertainty], "", true, true))
+)
+await ticks(120)
+print("STATISTICS ", JSON.stringify(AdaptiveAgents.get_statistics()))
+AdaptiveAgents.guarded = false  # or the distance between what shipped and what was learned counts, too
+await ticks(20)
+"""
+    project = make_project({"archer.gd": ARCHER, "main.gd": main(body)})
+    make_bayes_brain(project.path / "archer.brain")
+    run = run_godot(FAST, project=project, allow=["forgetting is 1.5, it must be above 0"])
+    log = run.stdout
+    assert "forgetting is 1.5" in run.log
+    assert "FORGETTING 0.99" in log
+    said = values_after(log, "SURE")
+    for seen, uncertainty in said[:6]:
+        assert uncertainty == pytest.approx(mean_and_deviation(INITIAL, seen)[1], rel=1e-4)
+    early, late = (np.array(part) for part in (said[:10], said[-10:]))
+    assert np.abs(late[:, 1] - NOISE).max() < 0.5 * np.abs(early[:, 1] - NOISE).max()
+    statistics = values_after(log, "STATISTICS")[0]
+    assert (statistics["dropped"], statistics["projected"]) == (0, 0)
+    assert statistics["adaptations"] >= 1
+
+
 def test_adaptation_on_its_thread_reaches_the_agents(make_project, run_godot):
     body = """
 var agent := archer("Archer")
@@ -211,13 +243,14 @@ agent.brain = load("res://mover.brain")
 agent.observation = PackedFloat32Array([1.0, -2.0, 0.5])
 add_child(agent)
 agent.decide()
-print("CATEGORY ", JSON.stringify([agent.category, agent.confidence]))
+print("CATEGORY ", JSON.stringify([agent.category, agent.confidence]), " ", is_nan(agent.uncertainty))
 """
     )
+    assert "] true" in log, "nothing is known of how far off a class is"
     logits = make_tiny_brain(tmp_path / "the same.brain", CATEGORY_SPEC).predict(
         np.array([[1, -2, 0.5]], np.float32)
     )[0]
-    category, confidence = values_after(log, "CATEGORY")[0]
+    category, confidence = json.loads(log.partition("CATEGORY ")[2].partition(" true")[0])
     assert category == logits.argmax()
     assert confidence == pytest.approx(np.exp(logits).max() / np.exp(logits).sum(), abs=1e-5)
 

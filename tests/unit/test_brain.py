@@ -20,6 +20,7 @@ from adaptive_agents.errors import BrainError, ObservationError
 from adaptive_agents.model.brain import Brain, Params, write_brain
 from adaptive_agents.model.support import SupportSet
 from adaptive_agents.model.window import Window
+from tests.tiny_bayes_brain import make_bayes_brain
 from tests.tiny_brain import (
     CATEGORY_SPEC,
     VECTOR_SPEC,
@@ -363,3 +364,37 @@ def test_a_policy_runs_in_any_onnx_runtime_as_it_is() -> None:
     assert {each.name for each in model.graph.initializer} == set(make_params())
     for each in model.graph.initializer:
         np.testing.assert_array_equal(numpy_helper.to_array(each), make_params()[each.name])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"uncertainty": {"scale": [1, 1]}}, "it needs intervals such as"),
+        ({"uncertainty": {"intervals": {"0.8": -1}}}, "it needs intervals such as"),
+        ({"uncertainty": {"intervals": {"80": 1.28}}}, "it needs intervals such as"),
+        ({"uncertainty": 5}, "it needs intervals such as"),
+    ],
+)
+def test_intervals_that_make_no_sense_are_refused(
+    tmp_path: Path, wrong: dict[str, object], message: str
+) -> None:
+    with pytest.raises(BrainError, match=message):
+        make_bayes_brain(tmp_path / "a.brain", manifest=wrong)
+
+
+def test_a_brain_that_promises_deviations_or_forgetting_must_have_them(tmp_path: Path) -> None:
+    uncertain = {**make_manifest(), "uncertainty": {"intervals": {"0.8": 1.28}}}
+    with pytest.raises(BrainError, match=r"policy\.onnx has no output 'deviations'"):
+        write_brain(tmp_path / "a.brain", uncertain, make_parts())
+    forgetful = make_manifest(inner_loop={"consolidation": "statistics"})
+    with pytest.raises(BrainError, match=r"adapt\.onnx has no input 'forgetting'"):
+        write_brain(tmp_path / "a.brain", forgetful, make_parts())
+
+
+def test_a_frozen_part_that_was_damaged_is_refused(tmp_path: Path) -> None:
+    data = make_bayes_brain(tmp_path / "a.brain", has_frozen=True).source
+    content = Path(data).read_bytes()
+    place = content.index(b"frozen.onnx") + 100
+    damaged = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+    with pytest.raises(BrainError, match=r"is damaged"):
+        Brain.load(damaged, "a.brain")

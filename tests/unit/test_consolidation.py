@@ -175,6 +175,30 @@ def test_one_example_is_enough_for_what_is_exact(counting: Brain, averaging: Bra
         assert is_due(memory, 0, AdaptationSettings()) == enough
 
 
+def test_what_takes_in_only_the_new_adapts_more_often(counting: Brain, averaging: Brain) -> None:
+    for brain, soon in ((counting, True), (averaging, False)):
+        memory = BrainMemory(brain)
+        memory.support.append(*examples(10))
+        adapt(memory, 100)
+        memory.support.append(*examples(1))
+        assert not is_due(memory, 114, AdaptationSettings(interval_ticks=60))
+        assert is_due(memory, 115, AdaptationSettings(interval_ticks=60)) == soon
+        assert is_due(memory, 160, AdaptationSettings(interval_ticks=60))
+
+
+def test_saved_statistics_that_cannot_be_are_given_up_for_the_examples(counting: Brain) -> None:
+    profile = Profile("ann")
+    memory = profile.memory_for(counting)
+    memory.support.append(*examples(20))
+    adapt(memory)
+    known = memory.fast_params
+    memory.weights.fast = {**known, PRECISION: -known[PRECISION]}
+    again = saved_and_loaded(profile).memory_for(counting)
+    assert again.fast_params is counting.init_params
+    adapt(again)
+    assert_same(known, again.fast_params, rtol=1e-4)
+
+
 def test_a_game_may_set_how_fast_statistics_forget(counting: Brain) -> None:
     memory, worker = BrainMemory(counting), AdaptationWorker(synchronous=True)
     observations, targets = examples(20)

@@ -113,7 +113,7 @@ def is_due(memory: BrainMemory, tick: int, settings: AdaptationSettings) -> bool
         return False
     if memory.adapted_at is not None:
         total, at = memory.adapted_at
-        if tick - at < settings.interval_ticks or memory.support.total == total:
+        if tick - at < settings.interval_ticks // memory.weights.pace or memory.support.total == total:
             return False
     loop = memory.brain.inner_loop
     # A ring that holds fewer than `min_examples` must not wait for them.

@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from adaptive_agents.errors import PosteriorError
 from adaptive_agents.model.brain import Brain, Params
 from adaptive_agents.model.inner_loop import AVERAGE, EXAMPLES, STATISTICS
 from adaptive_agents.model.posterior import with_posterior
@@ -36,6 +37,8 @@ class Consolidation:
     learns_from_one: ClassVar[bool] = True
     """Whether a single example says something; what is exact can tell how little."""
     has_trust_region: ClassVar[bool] = False
+    pace: ClassVar[int] = 1
+    """How many times as often as others it adapts."""
 
     def __init__(self, brain: Brain) -> None:
         self._brain = brain
@@ -131,6 +134,8 @@ class Averaged(Consolidation):
 class Statistics(Consolidation):
     """Sums over all examples there ever were, in the form of the brain's weights."""
 
+    pace = 4  # it costs what the few new examples cost
+
     def __init__(self, brain: Brain) -> None:
         super().__init__(brain)
         self._absorbed = 0
@@ -176,9 +181,14 @@ class Statistics(Consolidation):
         return min(len(support), support.total - self._absorbed)
 
     def restore(self, params: Params, support: ExampleRing, unabsorbed: int) -> None:
-        if _same_shapes(params, self._brain.init_params):
-            self.slow = self.fast = params
-            self._absorbed = support.total - unabsorbed
+        if not _same_shapes(params, self._brain.init_params):
+            return
+        try:
+            # What predicts follows from the sums, whatever a file says of it.
+            self.slow = self.fast = with_posterior(params)
+        except PosteriorError:
+            return  # the examples are there to be absorbed anew
+        self._absorbed = support.total - unabsorbed
 
 
 _CLASSES: dict[str, type[Consolidation]] = {

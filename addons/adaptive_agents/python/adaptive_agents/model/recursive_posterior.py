@@ -61,7 +61,8 @@ class RecursivePosterior:
         self._scale = np.ones(players)
         """(n,): what the sums are to be multiplied with."""
         self._room = np.empty((features + outputs, players), np.float32)
-        self._row = np.empty(features + outputs, np.float32)
+        self._row = np.empty(features + outputs)
+        self._scaled = np.empty(features + outputs, np.float32)
         self._products = np.empty((features, features + outputs), np.float32)
 
     def absorb(
@@ -143,17 +144,16 @@ class RecursivePosterior:
         row = self._row
         row[: self._features], row[self._features :] = features[0], targets[0]
         # One product instead of a look at each number: what is not finite, or too large, shows in it.
-        with np.errstate(over="ignore", invalid="ignore"):
-            length = row.dot(row)
-        if not length <= LARGEST:
+        # In double precision: there the square of no single one is too large.
+        if not row.dot(row) <= LARGEST:
             _check(features, targets)
         if weight == 0:
             return
         self._scale[0] *= forgetting
         if self._scale[0] < _SMALLEST_SCALE:
             self._shrink()
-        row *= (weight / self._scale[0]) ** 0.5
-        np.multiply(row[: self._features, None], row, out=self._products)
+        scaled = np.multiply(row, (weight / self._scale[0]) ** 0.5, out=self._scaled, casting="same_kind")
+        np.multiply(scaled[: self._features, None], scaled, out=self._products)
         self._sums[:, :, 0] += self._products
 
     def _shrink(self) -> None:
