@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from adaptive_agents.formats.session import Examples, SessionHeader, SessionWriter
 from adaptive_agents.model.window import Window
@@ -114,6 +115,7 @@ def write_recording(folder: Path, rows: int, players: int) -> int:
 
 def train_on(folder: Path) -> Measured:
     """What training does with sessions before a learner sees them."""
+    torch.set_num_threads(1)  # as `pytrain train` does unless told otherwise
     start_gib = _peak_gib()
     seconds = [time.perf_counter()]
 
