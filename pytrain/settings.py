@@ -51,6 +51,7 @@ class MetaTraining:
     meta_batch_size: int = 16
     meta_steps: int = 1500
     meta_lr: float = 6e-3
+    matrix_lr: float = 0.0
     meta_step_size: float = 1.0
     weight_decay: float = 0.0
     inner_optimiser: InnerOptimiser = "sgd"
@@ -67,22 +68,24 @@ DEFAULTS: dict[Algorithm, MetaTraining] = {
         inner_lr=1.0,
         num_inner_steps=1,
         support_size=512,
-        query_size=24,
+        query_size=32,
         meta_batch_size=8,
-        meta_lr=2e-3,
+        meta_lr=3e-3,
+        matrix_lr=0.02,
         meta_steps=2000,
         feature_size=64,
-        cuts=8,
+        cuts=6,
     ),
     "bayes": MetaTraining(
         inner_optimiser="posterior",
         inner_lr=1.0,
         num_inner_steps=1,
-        support_size=400,
+        support_size=512,
         query_size=32,
         meta_batch_size=8,
-        meta_lr=2e-3,
-        meta_steps=2000,
+        meta_lr=3e-3,
+        matrix_lr=0.03,
+        meta_steps=1500,
         feature_size=32,
         cuts=6,
     ),
@@ -95,7 +98,7 @@ DEFAULTS: dict[Algorithm, MetaTraining] = {
         inner_optimiser="prototypes", inner_lr=1.0, num_inner_steps=1, inner_batch_size=256
     ),
     "cavia": MetaTraining(inner_lr=1.0, context_size=8),
-    "pooled": MetaTraining(meta_steps=6000, meta_lr=3e-3),
+    "pooled": MetaTraining(meta_steps=3000, meta_lr=5e-3, matrix_lr=0.03),
     "scratch": MetaTraining(meta_steps=0),
 }
 """Those of maml, fomaml, reptile and pooled were chosen on meta-validation players of the demo game, at about
@@ -115,7 +118,9 @@ LEAST: dict[str, float] = {
     **dict.fromkeys(("meta_batch_size", "validations", "threads"), 1),
     **dict.fromkeys(("num_inner_steps", "support_size", "meta_steps", "context_size"), 0),
     **dict.fromkeys(("feature_size", "patience", "window_stride"), 0),
-    **dict.fromkeys(("inner_lr", "meta_lr", "meta_step_size", "weight_decay", "multi_step_loss"), 0.0),
+    **dict.fromkeys(
+        ("inner_lr", "meta_lr", "matrix_lr", "meta_step_size", "weight_decay", "multi_step_loss"), 0.0
+    ),
     **dict.fromkeys(
         ("min_cut_sec", "max_cut_sec", "query_window_sec", "adapt_at_sec", "checkpoint_sec"), 0.0
     ),
@@ -182,6 +187,8 @@ class TrainSettings:
     """Meta steps to train for."""
     meta_lr: Annotated[float | None, _own("meta_lr", "FLOAT")] = None
     """Step size of the outer optimiser (Adam, annealed to 0)."""
+    matrix_lr: Annotated[float | None, _own("matrix_lr", "FLOAT")] = None
+    """Step size of Muon for the weight matrices (annealed to 0); 0 leaves them to Adam like the rest."""
     meta_step_size: Annotated[float | None, _own("meta_step_size", "FLOAT")] = None
     """Reptile's step towards the adapted weights (annealed to 0)."""
     weight_decay: Annotated[float | None, _own("weight_decay", "FLOAT")] = None

@@ -28,12 +28,14 @@ from pytrain.learners import (
 )
 from pytrain.learners.inner_loop import start
 from pytrain.learners.kind import Kind
+from pytrain.learners.muon import Muon
 from pytrain.models.meta_params import RATE, initialise, split
 from pytrain.models.model import Model
 from pytrain.models.networks import Params
 from pytrain.models.on_pooled import OnPooled, as_base
 from pytrain.settings import Algorithm, MetaTraining
 
+MATRIX_FROM = 2  # rows and columns; a narrower one is a few vectors
 RATES_LEARN_FASTER = 3.0  # they are logarithms: what counts is by how many times they change
 
 
@@ -113,11 +115,29 @@ class Learner:
             return torch.optim.SGD(meta_params.values(), lr=self.settings.meta_step_size)
         rates = [value for name, value in meta_params.items() if name.startswith(RATE)]
         weights = [value for name, value in meta_params.items() if not name.startswith(RATE)]
+        if self.settings.matrix_lr:
+            return self._muon(meta_params)
         decay = {"weight_decay": self.settings.weight_decay}
         groups = [{"params": weights, "lr": self.settings.meta_lr, **decay}]
         if rates:
             groups.append({"params": rates, "lr": RATES_LEARN_FASTER * self.settings.meta_lr})
         return torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
+
+    def _muon(self, meta_params: Params) -> Muon:
+        """Matrices by Muon, except those that the network says need to be stepped gently."""
+        gently = getattr(self.model.network, "gently", ())
+        is_matrix = {
+            name: value.dim() == 2 and min(value.shape) > MATRIX_FROM and name not in gently
+            for name, value in meta_params.items()
+        }
+        of = self.settings
+        return Muon(
+            (value for name, value in meta_params.items() if is_matrix[name]),
+            (value for name, value in meta_params.items() if not is_matrix[name]),
+            of.matrix_lr,
+            of.meta_lr,
+            of.weight_decay,
+        )
 
 
 def _check(algorithm: Algorithm, settings: MetaTraining) -> None:

@@ -27,6 +27,7 @@ FIRST_FORGETTING = 0.999
 class Bayesian(OnPooled):
     """The regression on top of the encoder's features."""
 
+    gently: ClassVar[tuple[str, ...]] = (regression.PRIOR_ROOT,)
     own: ClassVar[tuple[str, ...]] = regression.OWN
 
     @property

@@ -46,6 +46,11 @@ class Memory(OnPooled):
     """Features of the regression, without the constant one."""
     hidden_size: int = 48
 
+    gently: ClassVar[tuple[str, ...]] = (
+        KEY + "layer1.weight",
+        QUERY + "layer2.weight",
+        regression.PRIOR_ROOT,
+    )
     own: ClassVar[tuple[str, ...]] = (KEYS, VALUES, WEIGHTS, *regression.OWN)
 
     @property

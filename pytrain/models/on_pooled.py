@@ -43,6 +43,8 @@ class OnPooled(ABC):
 
     own: ClassVar[tuple[str, ...]]
     """Names of the parameters that are a player's own."""
+    gently: ClassVar[tuple[str, ...]]
+    """Names of matrices that are compared or inverted: the outer optimiser takes no bold steps with them."""
 
     @property
     def inputs(self) -> int:

@@ -104,7 +104,9 @@ RECIPES = (
     Recipe(
         "bayes-mlp",
         "bayes",
-        replace(DEFAULTS["bayes"], query_size=5, meta_batch_size=16, meta_steps=8_000, meta_lr=1e-3),
+        replace(
+            DEFAULTS["bayes"], query_size=5, meta_batch_size=16, meta_steps=8_000, meta_lr=1e-3, matrix_lr=0.0
+        ),
         quick_steps=150,
         test_steps=1,
         network=Bayesian(

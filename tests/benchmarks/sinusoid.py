@@ -60,6 +60,7 @@ BAYES = replace(
     meta_batch_size=25,
     meta_steps=10_000,
     meta_lr=3e-3,
+    matrix_lr=0.0,
     feature_size=32,
 )
 
