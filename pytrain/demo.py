@@ -35,15 +35,15 @@ from pytrain.games.simulation import Population
 from pytrain.settings import Algorithm, EvaluateSettings
 from pytrain.setup.engine import require_clone, require_godot
 
-METHODS: dict[Algorithm, tuple[str, ...]] = {
-    "maml": ("--inner-rates", "per-weight"),
-    "fomaml": ("--inner-rates", "per-weight"),
-    "reptile": (),
-    "pooled": (),
-    "scratch": (),
-}
-"""What is compared, each with what it is given beside its defaults: learned step sizes pay for themselves."""
+POOLED: Algorithm = "pooled"
+LEARNERS: dict[Algorithm, tuple[str, ...]] = {"memory": (), "fomaml": ("--inner-rates", "per-weight")}
+"""What is compared with the baselines: the default, and a learner by gradient with what it is given beside
+its defaults. The wide comparison belongs to the benchmarks."""
+WINDOW = ("--window", "5", "--window-stride", "30")
+"""What every method sees: now, and half a second, 1, 1.5 and 2 s ago."""
 
+ACTING = "agent_reload_sec<=0.1"
+"""When an archer is about to shoot."""
 MADE_BY = ".made-by-pytrain-demo"
 TRAIN_TIMEOUT_SEC = 900.0
 
@@ -99,7 +99,7 @@ class Demo:
     def __init__(self, settings: DemoSettings) -> None:
         self.settings = settings
         self.sessions = settings.out / "sessions"
-        self.brains = {name: settings.out / "brains" / f"{name}.brain" for name in METHODS}
+        self.brains = {name: settings.out / "brains" / f"{name}.brain" for name in (POOLED, *LEARNERS)}
         self.logs = settings.out / "logs"
         self.report: dict[str, Any] = {}
         self.commands: list[str] = []
@@ -113,11 +113,13 @@ class Demo:
         stages.run(
             "record", "Scripted players with habits of their own dodge the archers' arrows.", self.record
         )
-        stages.run("train", "Each method learns from many players how to learn from one.", self.train)
+        stages.run(
+            "train", "What all players have in common, and from many how to learn from one.", self.train
+        )
         stages.run(
             "evaluate", "How well it predicts players it never saw, and a family it never saw.", self.evaluate
         )
-        stages.run("play", "The same new players face archers that aim in four ways.", self.play)
+        stages.run("play", "The same new players face archers that aim in five ways.", self.play)
         stages.run("engine", "What 100 adapting agents cost the game's main thread.", self.measure_engine)
         self.report["seconds"] = stages.seconds
         stages.run("report", "The figures as a page, and as numbers for other programs.", self.write)
@@ -152,23 +154,30 @@ class Demo:
         return f"{len(sessions)} players of {self.settings.seconds} s each, {megabytes:.0f} MB"
 
     def train(self) -> str:
-        """The meta-learners and the baselines, one process of one thread each."""
+        """The pooled model, and then the learners that start from it, one process of one thread each."""
         (self.settings.out / "brains").mkdir()
-        jobs = []
-        for algorithm, brain in self.brains.items():
-            words = [
-                *("train", str(self.sessions / "meta-train"), "--algorithm", algorithm, "--out", str(brain)),
-                *("--validation-sessions", str(self.sessions / "meta-validation")),
-                *("--log-dir", str(self.settings.out / "tensorboard" / algorithm)),
-                *("--seed", str(self.settings.seed)),
-                *METHODS[algorithm],
-            ]
-            if self.settings.meta_steps is not None:
-                words += ["--meta-steps", str(self.settings.meta_steps)]
-            jobs.append(self._job(f"training {algorithm}", words, units=100))
+        pooled = ("--pooled", str(self.brains[POOLED]))
+        learners = [self._training(name, *pooled, *words) for name, words in LEARNERS.items()]
         with watch() as progress:
-            seconds = run_side_by_side(jobs, self.settings.jobs, "meta-train and export", progress)
+            seconds = run_side_by_side(
+                [self._training(POOLED)], self.settings.jobs, "train the pooled model", progress
+            )
+            seconds |= run_side_by_side(learners, self.settings.jobs, "meta-train and export", progress)
         return ", ".join(f"{name.removeprefix('training ')} {took:.0f} s" for name, took in seconds.items())
+
+    def _training(self, algorithm: Algorithm, *given: str) -> Job:
+        words = [
+            *("train", str(self.sessions / "meta-train"), "--algorithm", algorithm),
+            *("--out", str(self.brains[algorithm])),
+            *("--validation-sessions", str(self.sessions / "meta-validation")),
+            *("--log-dir", str(self.settings.out / "tensorboard")),
+            *("--seed", str(self.settings.seed)),
+            *WINDOW,
+            *given,
+        ]
+        if self.settings.meta_steps is not None:
+            words += ["--meta-steps", str(self.settings.meta_steps)]
+        return self._job(f"training {algorithm}", words, units=100)
 
     def evaluate(self) -> str:
         """Held-out players of the known families, and of the family kept out of training."""
@@ -176,6 +185,8 @@ class Demo:
         populations = {"prediction": "meta-test", "unseen_family": "unseen-family"}
         for key, population in populations.items():
             words = ["evaluate", *map(str, self.brains.values()), str(self.sessions / population), "--json"]
+            words += ["--baselines", "--fit-sessions", str(self.sessions / "meta-validation")]
+            words += ["--when", ACTING]
             jobs.append(
                 self._job(f"evaluating {population}", words, units=100, output=self.logs / f"{key}.json")
             )
@@ -192,7 +203,7 @@ class Demo:
         adapting = self.brains[best_on_validation(self.brains)]
         settings = PlaySettings(
             brain=adapting,
-            frozen=self.brains["pooled"],
+            frozen=self.brains[POOLED],
             players=f"0:{self.settings.play_players}",
             seconds=self.settings.seconds,
             seed=self.settings.seed + 1,
@@ -281,12 +292,11 @@ def open_game(brain: Path) -> None:
 
 
 def best_on_validation(brains: dict[Algorithm, Path]) -> Algorithm:
-    """The meta-learner whose adapted error on the meta-validation players is lowest; never chosen on test."""
+    """The learner whose adapted error on the meta-validation players is lowest; never chosen on test."""
     from adaptive_agents.model.brain import Brain
 
-    learners: tuple[Algorithm, ...] = ("reptile", "fomaml", "maml")
-    errors = {name: Brain.open(brains[name]).scores["meta_validation"]["error_after"] for name in learners}
-    return min(learners, key=lambda name: float(errors[name]))
+    errors = {name: Brain.open(brains[name]).scores["meta_validation"]["error_after"] for name in LEARNERS}
+    return min(LEARNERS, key=lambda name: float(errors[name]))
 
 
 def _check_amounts(settings: DemoSettings) -> None:

@@ -1,8 +1,9 @@
 """`pytrain play`: what adaptation gains in play. The archers' hit rate on players no brain has seen.
 
-The same players play four times, with the same habits and the same chance, against archers that aim (a)
-at where the player is, (b) along the velocity (linear lead), (c) where a brain that never adapts
-predicts, (d) where an adapting brain predicts. Comparisons are paired by player.
+The same players play several times, with the same habits and the same chance, against archers that aim
+(a) at where the player is, (b) along the velocity (linear lead), (c) where a brain that never adapts
+predicts, (d) where that brain predicts if it is fine-tuned, (e) where an adapting brain predicts.
+Comparisons are paired by player.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ from pytrain.games.simulation import Aim, Players, Population, Simulation, simul
 from pytrain.progress import ProgressCallback, silent
 
 STAGE = "play in the engine"
-AIMS: dict[str, Aim] = {"no_lead": "none", "linear_lead": "linear", "frozen": "brain", "adapting": "brain"}
+AIMS: dict[str, Aim] = {
+    "no_lead": "none",
+    "linear_lead": "linear",
+    "frozen": "brain",
+    "pooled": "brain",
+    "adapting": "brain",
+}
+ADAPTING = ("pooled", "adapting")
 CONDITIONS = tuple(AIMS)
 PAIRS = tuple(("adapting", name) for name in CONDITIONS if name != "adapting")
 CURVE_SEC = 5
@@ -32,12 +40,12 @@ CURVE_SEC = 5
 
 @dataclass(frozen=True)
 class PlaySettings:
-    """Measure how often archers hit: without a brain, frozen, and adapting."""
+    """Measure how often archers hit: without a brain, frozen, fine-tuned, and adapting."""
 
     brain: Annotated[Positional[Path], arg(metavar="BRAIN")]
     """The .brain file that adapts."""
     frozen: Annotated[Path | None, arg(metavar="BRAIN", help_behavior_hint="(default: BRAIN)")] = None
-    """The .brain file of the condition that never adapts, best a pooled one."""
+    """The .brain file of the conditions that did not learn to adapt, best a pooled one."""
     population: Population = "meta-test"
     """Which people play."""
     players: Annotated[str, arg(metavar="FIRST:LAST")] = "0:64"
@@ -45,7 +53,7 @@ class PlaySettings:
     seconds: int = 60
     """Seconds of play per player, the first ones before any adaptation included."""
     seed: int = 1
-    """What chance does in play; the same in all four conditions."""
+    """What chance does in play; the same in all conditions."""
     jobs: int = 2
     """Engine processes side by side."""
     arenas: int = 16
@@ -121,7 +129,8 @@ def play(settings: PlaySettings, progress: ProgressCallback = silent) -> PlayRes
     Raises PytrainError for a brain that is not there, an engine process that fails, or results that are
     not of the same players.
     """
-    brains = {"frozen": settings.frozen or settings.brain, "adapting": settings.brain}
+    frozen = settings.frozen or settings.brain
+    brains = {"frozen": frozen, "pooled": frozen, "adapting": settings.brain}
     for brain in brains.values():
         if not brain.is_file():
             raise PytrainError(f"brain '{brain}' is not there: train one with pytrain train … --out {brain}")
@@ -136,7 +145,7 @@ def play(settings: PlaySettings, progress: ProgressCallback = silent) -> PlayRes
             seconds=settings.seconds,
             aim=AIMS[name],
             brain=brains.get(name),
-            adapts=name == "adapting",
+            adapts=name in ADAPTING,
             log=settings.out / f"{name}.log",
             results=settings.out / f"{name}.json",
             arenas=settings.arenas,
