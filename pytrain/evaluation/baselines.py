@@ -8,6 +8,7 @@ chooses their settings on other players; the defaults are neutral.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Target
 from pytrain.evaluation.predictors import MOST_MOMENTS, Answers, Observations, Predict
 
+REMEMBERED = 8  # arrays of rows
 LEAST_CHANCE = 1e-3  # of a class: a look-up is never certain
 
 Array = NDArray[np.float64]
@@ -55,10 +57,11 @@ class Features:
         return float(np.sqrt(2 * max(1, np.isfinite(self.scale).sum())))
 
     def __call__(self, observations: Observations) -> Array:
-        """`(players, rows, input_size)`"""
+        """Of `(players, rows, input_size)` those that count `(players, rows, features)`."""
+        factors = self.weights / self.scale
         numbers = _changes(observations.astype(np.float64), len(self.scale))
-        scaled: Array = numbers * (self.weights / self.scale)
-        return scaled.reshape(observations.shape)
+        scaled: Array = numbers[..., factors != 0] * factors[factors != 0]
+        return scaled
 
 
 def _changes(observations: Array, slots: int) -> Array:
@@ -152,11 +155,19 @@ def constant_prior(expected: Array) -> Prior:
 
 
 def frozen_prior(target: Target, predict: Predict) -> Prior:
-    """What a frozen model predicts."""
+    """What a frozen model predicts.
+
+    It remembers the last rows it was asked about: settings are searched with the same ones over and over.
+    """
+    known: deque[tuple[Observations, Array]] = deque(maxlen=REMEMBERED)
 
     def prior(observations: Observations) -> Array:
+        for rows, predicted in known:
+            if rows is observations:
+                return predicted
         predictions = predict(observations).predictions.astype(np.float64)
-        return chances(predictions) if target.kind == "category" else predictions
+        known.append((observations, chances(predictions) if target.kind == "category" else predictions))
+        return known[-1][1]
 
     return prior
 

@@ -23,7 +23,7 @@ from pytrain.errors import PytrainError
 from pytrain.evaluation.comparison import Chosen, Curve, Evaluation, Trained, compare
 from pytrain.evaluation.conditions import ALL, Condition
 from pytrain.evaluation.fitting import Search, baselines, settings_of
-from pytrain.evaluation.measure import Measured, measure, query_ticks
+from pytrain.evaluation.measure import Measured, ask, measure, query_ticks
 from pytrain.evaluation.predictors import BrainPredictor, FrozenPredictor, Predictor
 from pytrain.progress import Progress, ProgressCallback, silent
 from pytrain.settings import TRAINING_MARK, EvaluateSettings
@@ -77,7 +77,8 @@ def evaluate(
             figures[name] = {}
             for training, predictor in trainings.items():
                 progress(Progress("evaluate", next(done), total))
-                figures[name][training] = measure(predictor, players, settings, conditions)
+                questions = ask(players, predictor.window, predictor.support_size, settings, conditions)
+                figures[name][training] = measure(predictor, questions)
         return figures
 
     adapting, frozen_own = measured(predictors), measured(before)

@@ -8,7 +8,7 @@ is fine-tuned. Without fit players the defaults are neutral ones.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -28,7 +28,7 @@ from pytrain.evaluation.baselines import (
     frozen_prior,
 )
 from pytrain.evaluation.conditions import ALL
-from pytrain.evaluation.measure import measure
+from pytrain.evaluation.measure import Questions, ask, measure
 from pytrain.evaluation.predictors import BrainPredictor, FrozenPredictor, Predictor
 from pytrain.progress import Progress, ProgressCallback, silent
 from pytrain.settings import EvaluateSettings
@@ -59,21 +59,34 @@ class Search:
     players: Players
     settings: EvaluateSettings
     seed: int = 0
+    _asked: dict[tuple[Window, int, int | None], list[Questions]] = field(default_factory=dict)
 
     def score(self, predictor: Predictor, most_players: int | None = SEARCH_PLAYERS) -> float:
         """Mean over players and seconds, the lower the better; infinite where it diverges."""
-        curve = (
-            tuple(seconds for seconds in self.settings.curve_sec if seconds > 0) or self.settings.curve_sec
-        )
-        settings = replace(self.settings, curve_sec=curve, headline_sec=curve[0])
-        players = self.players
-        if most_players is not None and len(players) > most_players:
-            order = np.random.default_rng(self.seed).permutation(len(players))
-            players = players.select(sorted(order[:most_players].tolist()))
-        measured = measure(predictor, players, settings, query_size=QUERY_SIZE)[ALL]
-        category = players.spec.target.kind == "category"
+        measured = measure(predictor, self._questions(predictor, most_players))[ALL]
+        category = self.players.spec.target.kind == "category"
         score = float((measured.loss if category else measured.error).mean())
         return score if np.isfinite(score) else np.inf
+
+    def at(self, seconds: float) -> Search:
+        """The same at one second alone, which takes less time."""
+        return Search(
+            self.players, replace(self.settings, curve_sec=(seconds,), headline_sec=seconds), self.seed
+        )
+
+    def _questions(self, predictor: Predictor, most_players: int | None) -> list[Questions]:
+        """The same for all settings of a predictor, so they are put together once."""
+        key = (predictor.window, predictor.support_size, most_players)
+        if key not in self._asked:
+            curve = tuple(seconds for seconds in self.settings.curve_sec if seconds > 0)
+            settings = replace(self.settings, curve_sec=curve or self.settings.curve_sec)
+            players = self.players
+            if most_players is not None and len(players) > most_players:
+                order = np.random.default_rng(self.seed).permutation(len(players))
+                players = players.select(sorted(order[:most_players].tolist()))
+            window, size = predictor.window, predictor.support_size
+            self._asked[key] = list(ask(players, window, size, settings, query_size=QUERY_SIZE))
+        return self._asked[key]
 
     def best(self, candidates: Iterable[P], most_players: int | None = SEARCH_PLAYERS) -> P:
         """The one of the lowest score; the first of equals."""
@@ -148,7 +161,12 @@ def settings_of(predictor: Predictor) -> Mapping[str, object]:
         case NearestNeighbours():
             return {"neighbours": predictor.neighbours, **_weights(predictor.features)}
         case BrainPredictor():
-            return {"inner_lr": predictor.inner_lr, "num_inner_steps": predictor.num_inner_steps}
+            own = predictor.brain.inner_loop
+            inner_lr, steps = predictor.inner_lr, predictor.num_inner_steps
+            return {
+                "inner_lr": own.inner_lr if inner_lr is None else inner_lr,
+                "num_inner_steps": own.num_inner_steps if steps is None else steps,
+            }
     return {}
 
 
@@ -183,7 +201,7 @@ def _fit_neighbours(nearest: NearestNeighbours, search: Search) -> NearestNeighb
 def _fit_weights(kernel: KernelRidge, search: Search) -> KernelRidge:
     """Each field, and each older slot of the window, may count more, less or nothing, one after the other."""
     seconds = sorted(search.settings.curve_sec)
-    middle = replace(search, settings=replace(search.settings, curve_sec=(seconds[len(seconds) * 2 // 3],)))
+    middle = search.at(seconds[len(seconds) * 2 // 3])
     lowest = middle.score(kernel)
     for group in _groups(search.players, kernel.features):
         tries = []
@@ -202,11 +220,11 @@ def _groups(players: Players, features: Features) -> list[NDArray[np.bool_]]:
     slots."""
     groups = []
     first = 0
-    for field in players.spec.observation:
+    for observed in players.spec.observation:
         group = np.zeros(features.scale.shape, dtype=bool)
-        group[:, first : first + field.size] = True
+        group[:, first : first + observed.size] = True
         groups.append(group)
-        first += field.size
+        first += observed.size
     for slot in range(len(features.scale) - 1):
         group = np.zeros(features.scale.shape, dtype=bool)
         group[slot] = True

@@ -6,7 +6,7 @@ query, which lies after all of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from adaptive_agents.model.support import SupportSet
+from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Target
 from pytrain.data.dataset import Players
 from pytrain.data.tasks import Batch, newest_known, observed_between, spread_between
@@ -44,20 +45,29 @@ class Measured:
     """(players, seconds), of a category."""
 
 
-def measure(
-    predictor: Predictor,
+@dataclass(frozen=True)
+class Questions:
+    """Of some players, what is known of them after each second of the curve, and what is asked then."""
+
+    target: Target
+    supports: tuple[SupportSet, ...]  # one for each second
+    query: SupportSet
+    counts: Mapping[str, NDArray[np.float32]]  # (players, rows): what each row counts for all, or a condition
+
+
+def ask(
     players: Players,
+    window: Window,
+    support_size: int,
     settings: EvaluateSettings,
     conditions: Mapping[str, Condition] | None = None,
     query_size: int | None = None,
-) -> dict[str, Measured]:
-    """The figures on all moments of the query, and on those of each condition, after every second of the
-    curve.
+) -> Iterator[Questions]:
+    """All players, some at a time, so that rows of a window need little memory.
 
-    With a `query_size` only so many rows of each player's query, evenly spread, are answered.
+    With a `query_size` only so many rows of each player's query, evenly spread, are asked.
     """
-    seen = players.with_window(predictor.window)
-    parts: dict[str, list[list[_Figures]]] = {ALL: [], **{name: [] for name in conditions or {}}}
+    seen = players.with_window(window)
     for first in range(0, len(players), PLAYERS_AT_ONCE):
         who = torch.arange(first, min(first + PLAYERS_AT_ONCE, len(players)))
         query = _as_arrays(_query(seen, who, settings, query_size))
@@ -66,14 +76,21 @@ def measure(
             single = _query(players, who, settings, query_size).observations
             for name, condition in conditions.items():
                 counts[name] = query.weights * condition.holds(single).numpy()
-        for rows in parts.values():
-            rows.append([])
-        for seconds in settings.curve_sec:
-            support = _support(seen, who, seconds, predictor)
-            answers = predictor.fit(support)(query.observations)
-            for name, weights in counts.items():
-                counted = SupportSet(query.observations, query.targets, weights)
-                parts[name][-1].append(_figures(players.spec.target, answers, counted))
+        supports = tuple(_support(seen, who, seconds, support_size) for seconds in settings.curve_sec)
+        yield Questions(players.spec.target, supports, query, counts)
+
+
+def measure(predictor: Predictor, questions: Iterable[Questions]) -> dict[str, Measured]:
+    """The figures on all moments of the query, and on those of each condition, after every second."""
+    parts: dict[str, list[list[_Figures]]] = {}
+    for asked in questions:
+        for name in asked.counts:
+            parts.setdefault(name, []).append([])
+        for support in asked.supports:
+            answers = predictor.fit(support)(asked.query.observations)
+            for name, counts in asked.counts.items():
+                counted = SupportSet(asked.query.observations, asked.query.targets, counts)
+                parts[name][-1].append(_figures(asked.target, answers, counted))
     return {name: _joined(rows) for name, rows in parts.items()}
 
 
@@ -86,13 +103,12 @@ def query_ticks(
     return start, start + round(settings.query_sec * rate)
 
 
-def _support(players: Players, who: torch.Tensor, seconds: float, predictor: Predictor) -> SupportSet:
-    """What is known of `who` after so many seconds of play, as much of it as the predictor takes."""
+def _support(players: Players, who: torch.Tensor, seconds: float, size: int) -> SupportSet:
+    """What is known of `who` after so many seconds of play: their newest moments, at most `size`."""
     cut = torch.full_like(who, round(seconds * players.spec.tick_rate_hz))
-    support = _as_arrays(newest_known(players, who, cut, predictor.support_size))
-    # Without the columns that hold no player's moment: early in play that is most of them.
-    used = (support.weights > 0).any(0)
-    return SupportSet(support.observations[:, used], support.targets[:, used], support.weights[:, used])
+    known = players.first_moment_at(who, cut - players.spec.horizon_ticks + 1)
+    most = int((known - players.first_moment_at(who, torch.zeros_like(cut))).max())
+    return _as_arrays(newest_known(players, who, cut, min(size, most)))
 
 
 def _query(players: Players, who: torch.Tensor, settings: EvaluateSettings, query_size: int | None) -> Batch:
