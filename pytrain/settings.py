@@ -283,6 +283,8 @@ class EvaluateSettings:
     ] = ()
     """Sessions of other players (the meta-validation players') on whom the baselines' settings, the best of
     them and the best learner are chosen; without any the baselines are neutral and nothing is called best."""
+    as_chosen_in: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None
+    """Take what an earlier evaluation chose, from its --json, instead of choosing it on --fit-sessions."""
     seed: int = 0
     """Seed of the bootstrap over players."""
     threads: int = 1

@@ -20,6 +20,7 @@ from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Target
 from pytrain.evaluation.predictors import MOST_MOMENTS, Answers, Observations, Predict
 
+KERNEL, KNN, FROZEN_KERNEL, POOLED_TUNED = "kernel", "knn", "frozen_kernel", "pooled_tuned"
 REMEMBERED = 8  # arrays of rows
 LEAST_CHANCE = 1e-3  # of a class: a look-up is never certain
 
@@ -145,13 +146,16 @@ class NearestNeighbours:
         return predict
 
 
-def constant_prior(expected: Array) -> Prior:
-    """The same `expected (outputs,)` whatever is observed."""
+@dataclass(frozen=True)
+class Constant:
+    """A prior that is the same whatever is observed."""
 
-    def prior(observations: Observations) -> Array:
-        return np.broadcast_to(expected, (*observations.shape[:-1], len(expected)))
+    expected: Array
+    """(outputs,)"""
 
-    return prior
+    def __call__(self, observations: Observations) -> Array:
+        """`(players, rows, outputs)`"""
+        return np.broadcast_to(self.expected, (*observations.shape[:-1], len(self.expected)))
 
 
 def frozen_prior(target: Target, predict: Predict) -> Prior:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pytrain.console import warn
 from pytrain.data.dataset import Players
 from pytrain.errors import PytrainError
+from pytrain.evaluation.chosen import Chosen
 from pytrain.evaluation.intervals import Estimate, Resampled, Resampling
 from pytrain.evaluation.measure import Measured, PerPlayer
 from pytrain.evaluation.names import CATEGORY_UNIT
@@ -49,17 +50,6 @@ class Curve:
     def error_per_player(self) -> tuple[tuple[float, ...], ...]:
         """`(players, seconds)`, the mean over the trainings."""
         return tuple(tuple(row) for row in self.per_training.mean(0).tolist())
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """What was chosen on the fit players, by the mean over the curve of their errors."""
-
-    players: int
-    best_baseline: str
-    best_learner: str | None
-    errors: Mapping[str, float]
-    settings: Mapping[str, Mapping[str, object]]  # of the baselines
 
 
 @dataclass(frozen=True)
@@ -132,6 +122,11 @@ def compare(
     pairs |= {(one, BEFORE): other for one, other in own_errors.items()}
     if chosen is not None:
         best = chosen.best_baseline
+        if best not in errors:
+            raise PytrainError(
+                f"{best} was chosen as the best baseline and is not measured: name its brain, or "
+                "give --baselines"
+            )
         pairs |= {(one, BEST_BASELINE): errors[best] for one in errors if one != best}
     return Evaluation(
         player_ids=tuple(player for player, is_there in zip(players.ids, there, strict=True) if is_there),

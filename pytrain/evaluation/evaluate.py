@@ -20,9 +20,10 @@ from adaptive_agents.model.brain import Brain
 from adaptive_agents.model.window import Window
 from pytrain.data.dataset import Players, player_hash, read_players, who_played_longer
 from pytrain.errors import PytrainError
-from pytrain.evaluation.comparison import Chosen, Curve, Evaluation, Trained, compare
+from pytrain.evaluation.chosen import Chosen, baselines_as_chosen, settings_of
+from pytrain.evaluation.comparison import Curve, Evaluation, Trained, compare
 from pytrain.evaluation.conditions import ALL, Condition
-from pytrain.evaluation.fitting import Search, baselines, settings_of
+from pytrain.evaluation.fitting import Search, baselines
 from pytrain.evaluation.measure import Measured, ask, measure, query_ticks
 from pytrain.evaluation.predictors import BrainPredictor, FrozenPredictor, Predictor
 from pytrain.progress import Progress, ProgressCallback, silent
@@ -56,16 +57,21 @@ def evaluate(
         _check_unseen(brain, players)
     _check_query(players, settings)
     conditions = {text: Condition.parse(text, players.spec) for text in settings.when}
+    earlier = _chosen_earlier(settings)
     search = _search(players, settings)
     groups = _by_method(brains)
-    frozen = _frozen_group(groups, search)
+    of_frozen = earlier.frozen if earlier is not None else _best_frozen(groups, search)
+    frozen = groups.get(of_frozen or "", {})
     predictors: dict[str, Trainings] = {}
     if frozen:
         predictors[FROZEN] = _each(FrozenPredictor, frozen)
     predictors |= {name: _each(BrainPredictor, group) for name, group in groups.items()}
     if settings.baselines:
         window = max((brain.window for brain in brains.values()), key=_looks_back, default=Window())
-        predictors |= baselines(players, frozen, window, search, progress)
+        if earlier is None:
+            predictors |= baselines(players, frozen, window, search, progress)
+        else:
+            predictors |= baselines_as_chosen(earlier.settings, players.spec, frozen, window)
     before = {name: _each(FrozenPredictor, group) for name, group in groups.items()}
     total = sum(map(len, [*predictors.values(), *before.values()]))
     done = count()
@@ -83,7 +89,7 @@ def evaluate(
 
     adapting, frozen_own = measured(predictors), measured(before)
     progress(Progress("evaluate", total, total))
-    chosen = None if search is None else _choose(predictors, groups, search)
+    chosen = earlier if search is None else _choose(predictors, groups, of_frozen, search)
     evaluations = {
         moments: compare(_at(moments, adapting), _at(moments, frozen_own), players, settings, chosen)
         for moments in (ALL, *conditions)
@@ -115,17 +121,21 @@ def _by_method(brains: Mapping[str, Brain]) -> dict[str, dict[str, Brain]]:
     return groups
 
 
-def _frozen_group(groups: Mapping[str, Mapping[str, Brain]], search: Search | None) -> Mapping[str, Brain]:
-    """The brains whose frozen models are the line "frozen"."""
+def _best_frozen(groups: Mapping[str, Mapping[str, Brain]], search: Search | None) -> str | None:
+    """The method whose frozen model is the line "frozen"."""
     if POOLED in groups or not groups:
-        return groups.get(POOLED, {})
+        return POOLED if groups else None
     if search is None:
-        return next(iter(groups.values()))
-    return min(groups.values(), key=lambda group: _score(search, map(FrozenPredictor, group.values())))
+        return next(iter(groups))
+    scores = {name: _score(search, map(FrozenPredictor, group.values())) for name, group in groups.items()}
+    return min(scores, key=lambda name: scores[name])
 
 
 def _choose(
-    predictors: Mapping[str, Trainings], groups: Mapping[str, Mapping[str, Brain]], search: Search
+    predictors: Mapping[str, Trainings],
+    groups: Mapping[str, Mapping[str, Brain]],
+    of_frozen: str | None,
+    search: Search,
 ) -> Chosen:
     """The best baseline and the best learner on the fit players."""
     scores = {name: _score(search, trainings.values()) for name, trainings in predictors.items()}
@@ -133,6 +143,7 @@ def _choose(
     others = [name for name in predictors if name not in learners]
     return Chosen(
         players=len(search.players),
+        frozen=of_frozen,
         best_baseline=min(others, key=lambda name: scores[name]),
         best_learner=min(learners, key=lambda name: scores[name], default=None),
         errors=scores,
@@ -144,6 +155,16 @@ def _choose(
 
 def _score(search: Search, trainings: Iterable[Predictor]) -> float:
     return float(np.mean([search.score(predictor, None) for predictor in trainings]))
+
+
+def _chosen_earlier(settings: EvaluateSettings) -> Chosen | None:
+    if settings.as_chosen_in is None:
+        return None
+    if settings.fit_sessions:
+        raise PytrainError(
+            "give --fit-sessions to choose, or --as-chosen-in to take what was chosen, not both"
+        )
+    return Chosen.read(settings.as_chosen_in)
 
 
 def _search(players: Players, settings: EvaluateSettings) -> Search | None:

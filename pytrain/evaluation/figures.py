@@ -4,11 +4,11 @@ players."""
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pytrain.evaluation.comparison import Chosen, Curve, Evaluation
+from pytrain.evaluation.comparison import Curve, Evaluation
 from pytrain.evaluation.conditions import ALL
 from pytrain.evaluation.intervals import Estimate
 
@@ -50,7 +50,7 @@ def prediction_figures(evaluation: Evaluation) -> dict[str, Any]:
         "difference_curves": {name: _stored(curve) for name, curve in evaluation.difference_curves.items()},
         "player_ids": list(evaluation.player_ids),
         "per_player": {name: curve.error_per_player for name, curve in methods.items()},
-        "chosen": None if evaluation.chosen is None else _chosen(evaluation.chosen),
+        "chosen": None if evaluation.chosen is None else evaluation.chosen.to_dict(),
         "when": {text: prediction_figures(each) for text, each in evaluation.when.items()},
     }
 
@@ -95,13 +95,3 @@ def _stored(estimates: Iterable[Estimate]) -> list[dict[str, object]]:
 
 def _per_cent(level: float) -> str:
     return f"{100 * level:g}"
-
-
-def _chosen(chosen: Chosen) -> Mapping[str, Any]:
-    return {
-        "players": chosen.players,
-        "best_baseline": chosen.best_baseline,
-        "best_learner": chosen.best_learner,
-        "errors": dict(chosen.errors),
-        "settings": {name: dict(settings) for name, settings in chosen.settings.items()},
-    }

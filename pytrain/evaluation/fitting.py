@@ -20,11 +20,15 @@ from adaptive_agents.model.window import Window
 from pytrain.data.dataset import Players
 from pytrain.data.tasks import spread_between
 from pytrain.evaluation.baselines import (
+    FROZEN_KERNEL,
+    KERNEL,
+    KNN,
+    POOLED_TUNED,
     Array,
+    Constant,
     Features,
     KernelRidge,
     NearestNeighbours,
-    constant_prior,
     frozen_prior,
 )
 from pytrain.evaluation.conditions import ALL
@@ -43,11 +47,10 @@ RIDGES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 NEIGHBOURS = (1, 2, 3, 5, 8, 12, 20, 40)
 WEIGHT_FACTORS = (0.0, 0.4, 2.5)
 WORTH_A_WEIGHT = 0.003  # the part of the score that a field's weight must gain, or it stays 1
-INNER_LRS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
+INNER_LRS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 FIRST_STEPS = 10
 STEP_COUNTS = (1, 2, 5, 10, 20, 50, 100)
 
-KERNEL, KNN, FROZEN_KERNEL, POOLED_TUNED = "kernel", "knn", "frozen_kernel", "pooled_tuned"
 
 P = TypeVar("P", bound=Predictor)
 
@@ -110,7 +113,7 @@ def baselines(
     of = players if search is None else search.players
     target = of.spec.target
     features = _features(of, window)
-    prior = constant_prior(_expected(None if search is None else search.players, of))
+    prior = Constant(_expected(None if search is None else search.players, of))
     kernel = KernelRidge(target, window, features, prior)
     nearest = NearestNeighbours(target, window, features, prior)
 
@@ -151,27 +154,6 @@ def baselines(
         fitted[POOLED_TUNED] = {training: replace(tuned, brain=brain) for training, brain in frozen.items()}
     progress(Progress("fit baselines", steps, steps))
     return fitted
-
-
-def settings_of(predictor: Predictor) -> Mapping[str, object]:
-    """What was chosen for a baseline, for `--json`."""
-    match predictor:
-        case KernelRidge():
-            return {"width": predictor.width, "ridge": predictor.ridge, **_weights(predictor.features)}
-        case NearestNeighbours():
-            return {"neighbours": predictor.neighbours, **_weights(predictor.features)}
-        case BrainPredictor():
-            own = predictor.brain.inner_loop
-            inner_lr, steps = predictor.inner_lr, predictor.num_inner_steps
-            return {
-                "inner_lr": own.inner_lr if inner_lr is None else inner_lr,
-                "num_inner_steps": own.num_inner_steps if steps is None else steps,
-            }
-    return {}
-
-
-def _weights(features: Features) -> dict[str, object]:
-    return {"weights": features.weights.tolist()}
 
 
 def _fit_kernel(kernel: KernelRidge, search: Search) -> KernelRidge:

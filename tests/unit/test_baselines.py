@@ -9,14 +9,15 @@ from adaptive_agents.model.support import SupportSet
 from adaptive_agents.model.window import Window
 from adaptive_agents.spec import Target
 from pytrain.evaluation.baselines import (
+    Constant,
     Features,
     KernelRidge,
     NearestNeighbours,
     chances,
-    constant_prior,
     frozen_prior,
 )
-from pytrain.evaluation.fitting import Search, baselines, settings_of
+from pytrain.evaluation.chosen import settings_of
+from pytrain.evaluation.fitting import Search, baselines
 from pytrain.evaluation.predictors import Answers
 from pytrain.settings import EvaluateSettings
 from tests.synthetic_players import make_players
@@ -41,7 +42,7 @@ def random() -> np.random.Generator:
 
 
 def kernel(**settings: object) -> KernelRidge:
-    return KernelRidge(VECTOR, ONE, NEUTRAL, constant_prior(np.array([3.0, -1.0])), **settings)  # type: ignore[arg-type]
+    return KernelRidge(VECTOR, ONE, NEUTRAL, Constant(np.array([3.0, -1.0])), **settings)  # type: ignore[arg-type]
 
 
 def test_kernel_ridge_is_its_formula_for_each_player_alone(random):
@@ -74,7 +75,7 @@ def test_rows_of_no_weight_are_no_examples(random):
 
 
 def nearest(count: int) -> NearestNeighbours:
-    return NearestNeighbours(VECTOR, ONE, NEUTRAL, constant_prior(np.array([3.0, -1.0])), neighbours=count)
+    return NearestNeighbours(VECTOR, ONE, NEUTRAL, Constant(np.array([3.0, -1.0])), neighbours=count)
 
 
 def test_nearest_neighbours_are_the_mean_of_the_k_most_alike(random):
@@ -114,7 +115,7 @@ def test_a_category_is_answered_in_chances_that_add_up_to_one(random):
     support = support_of(random)
     classes = random.integers(0, 3, (2, 12, 1)).astype(np.float32)
     told = SupportSet(support.observations, classes, support.weights)
-    prior = constant_prior(np.full(3, 1 / 3))
+    prior = Constant(np.full(3, 1 / 3))
     look_up = NearestNeighbours(CATEGORY, ONE, NEUTRAL, prior, neighbours=1)
     for predictor in (KernelRidge(CATEGORY, ONE, NEUTRAL, prior), look_up):
         logits = predictor.fit(told)(support.observations).predictions

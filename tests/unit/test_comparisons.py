@@ -169,6 +169,34 @@ def test_the_pooled_brain_is_also_fine_tuned_with_settings_of_the_fit_players(fo
     assert (ratio[0].mean, ratio[1].mean < 1) == (pytest.approx(1.0), True)
 
 
+def test_what_was_chosen_is_taken_over_to_other_players(folder, sessions, fit_sessions, tmp_path):
+    """To the last digit: an evaluation that chooses anew, and one that reads what was chosen."""
+    brains = {"pooled": Brain.open(folder / "frozen-one.brain"), "a": Brain.open(folder / "reptile@0.brain")}
+    anew = run(brains, sessions, baselines=True, fit_sessions=(fit_sessions,))
+    (tmp_path / "figures.json").write_text(json.dumps(prediction_figures(anew)))
+    taken = run(brains, sessions, baselines=True, as_chosen_in=tmp_path / "figures.json")
+    assert prediction_figures(taken)["chosen"] == prediction_figures(anew)["chosen"]
+    assert taken.ratio_curves == anew.ratio_curves
+
+
+def test_what_was_chosen_must_fit(folder, trainings, sessions, fit_sessions, tmp_path):
+    chosen = tmp_path / "figures.json"
+    (tmp_path / "wide").mkdir()
+    wide = make_tiny_brain(tmp_path / "wide" / "a.brain", sinusoid_spec(), window=3)
+    figures = run({"pooled": wide}, sessions, baselines=True, fit_sessions=(fit_sessions,))
+    chosen.write_text(json.dumps(prediction_figures(figures)))
+    pooled = {"pooled": Brain.open(folder / "frozen-one.brain")}
+    with pytest.raises(PytrainError, match=r"windows of shape \(3, 3\), these brains have \(1, 3\)"):
+        run(pooled, sessions, baselines=True, as_chosen_in=chosen)
+    with pytest.raises(PytrainError, match="frozen_kernel was chosen for a pooled brain"):
+        run({"reptile": wide}, sessions, baselines=True, as_chosen_in=chosen)
+    with pytest.raises(PytrainError, match="not both"):
+        run(pooled, sessions, as_chosen_in=chosen, fit_sessions=(fit_sessions,))
+    chosen.write_text("{}")
+    with pytest.raises(PytrainError, match=r"figures\.json' holds nothing that was chosen"):
+        run(pooled, sessions, as_chosen_in=chosen)
+
+
 def test_fit_players_who_are_measured_are_refused(trainings, sessions):
     with pytest.raises(PytrainError, match="'player-100' is among those who are measured and those of --fit"):
         run(trainings, sessions, fit_sessions=(sessions,))
