@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import adaptive_agents  # noqa: F401 (before NumPy: it has NumPy use one thread, which matters on a busy machine)
+
 # How long an example takes says more about what else the machine does than about our code.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")

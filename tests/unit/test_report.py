@@ -143,6 +143,24 @@ def test_without_fit_players_the_headline_is_about_the_brain_that_played() -> No
     assert "first-order MAML predicts players it never saw" in summary(report)[0]
 
 
+def test_a_report_without_look_ups_and_fit_players_says_what_is_missing() -> None:
+    """A run by hand with some brains only: a page all the same, and every target that needs more is missed."""
+    report = make_report()
+    for part in ("prediction", "unseen_family"):
+        figures = report[part]
+        figures["chosen"] = None
+        for name in ("kernel", "frozen_kernel", "fomaml"):
+            for table in ("methods", "curves", "per_player"):
+                del figures[table][name]
+    for name in ("ratio_curves", "ratios", "differences", "difference_curves"):
+        kept = {pair: each for pair, each in report["prediction"][name].items() if "kernel" not in pair}
+        report["prediction"][name] = {pair: each for pair, each in kept.items() if "fomaml" not in pair}
+    missed = {target.key: target.measured for target in judge(report) if not target.met}
+    assert missed == {"below/kernel": "not measured", "below/fomaml": "not measured"}
+    assert "</html>" in render(report)
+    assert summary(report)[-1] == "2 of 11 targets were missed."
+
+
 def test_fewer_players_than_promised_are_a_miss() -> None:
     report = make_report()
     report["play"]["players"] = 63
