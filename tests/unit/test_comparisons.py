@@ -253,6 +253,22 @@ def test_agents_who_look_at_once_are_asked_as_one_moment(trainings, tmp_path):
     assert sorted(set(support.observations[0, :, 1].tolist())) == [0.0, 1.0, 2.0, 3.0]
 
 
+def test_a_category_is_looked_up_too_and_shows_how_right_its_chances_are(tmp_path):
+    folder = write_sessions(tmp_path / "test", range(100, 106), "category", seconds=SECONDS)
+    fit = write_sessions(tmp_path / "fit", range(200, 204), "category", seconds=SECONDS)
+    brain = make_tiny_brain(tmp_path / "a.brain", sinusoid_spec("category"))
+    result = run({"pooled": brain}, folder, baselines=True, fit_sessions=(fit,))
+    nothing_known, known = result.methods["kernel"].error
+    assert known.high < nothing_known.mean
+    for name in ("pooled", "kernel", "knn", "frozen_kernel"):
+        curve = result.methods[name]
+        assert 0 < curve.brier[1].mean < 2
+        assert 0 <= curve.calibration_error[1].mean < 1
+    shown_table = shown([Path(brain.source), folder], baselines=True)
+    assert "How sure it is" in shown_table
+    assert "Brier" in shown_table
+
+
 def test_every_player_second_and_training_is_in_the_table(trainings, sessions, tmp_path):
     result = run(trainings, sessions, when=("x>2",))
     write_csv(tmp_path / "errors.csv", result)

@@ -144,7 +144,8 @@ def test_without_fit_players_the_headline_is_about_the_brain_that_played() -> No
 
 
 def test_a_report_without_look_ups_and_fit_players_says_what_is_missing() -> None:
-    """A run by hand with some brains only: a page all the same, and every target that needs more is missed."""
+    """A run by hand with some brains only: a page all the same, and every target that needs more is
+    missed."""
     report = make_report()
     for part in ("prediction", "unseen_family"):
         figures = report[part]
