@@ -37,8 +37,8 @@ from pytrain.evaluation.predictors import BrainPredictor, FrozenPredictor, Predi
 from pytrain.progress import Progress, ProgressCallback, silent
 from pytrain.settings import EvaluateSettings
 
-SEARCH_PLAYERS = 32
-TUNED_PLAYERS = 16  # for fine-tuning, which takes a hundred times as long
+SEARCH_PLAYERS = 24
+TUNED_PLAYERS = 12  # for fine-tuning, which takes a hundred times as long
 QUERY_SIZE = 128
 SPREAD_SIZE = 256  # rows of each player, of which the spread of the inputs is taken
 
