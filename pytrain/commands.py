@@ -21,8 +21,16 @@ from pytrain.settings import TRAINING_MARK, EvaluateSettings, TrainSettings
 
 if TYPE_CHECKING:
     from adaptive_agents.model.brain import Brain
+    from pytrain.training.train import TrainResult
 
-TRAIN_SHARES = {"read sessions": 0.03, "meta-train": 0.77, "choose adaptation": 0.15, "export": 0.05}
+TRAIN_SHARES = {
+    "read sessions": 0.03,
+    "pooled model": 0.3,
+    "meta-train": 0.5,
+    "choose adaptation": 0.1,
+    "judge": 0.02,
+    "export": 0.05,
+}
 EVALUATE_SHARES = {"read sessions": 0.1, "evaluate": 0.9}
 FIT_SHARES = {"read sessions": 0.05, "fit baselines": 0.6, "evaluate": 0.35}
 
@@ -63,17 +71,30 @@ def run_train(settings: TrainSettings) -> None:
             soft_wrap=True,
             markup=False,
         )
-    change = "falls" if result.error_after < result.error_before else "goes"
-    results.print(
-        f"on {result.validation_players} meta-validation players the error {change} from "
-        f"{result.error_before:.4g} to {result.error_after:.4g} after {settings.adapt_at_sec:g} s of play "
-        f"({result.num_inner_steps} steps of {result.inner_lr:g} on {result.support_size} examples)",
-        soft_wrap=True,
-        markup=False,
-    )
+    results.print(_told(result), soft_wrap=True, markup=False)
     messages.print(
         f"[dim]next: pytrain evaluate {result.brain} SESSIONS…, with players it never saw[/]", soft_wrap=True
     )
+
+
+def _told(result: TrainResult) -> str:
+    """What adapting gains, on whom that was measured, and how the brain adapts."""
+    judgement, setting = result.judgement, result.setting
+    on = "used for nothing else" if result.judged else "whom the settings were chosen on, which flatters it"
+    curve = ", ".join(
+        f"{sec:g} s {after:.4g}" for sec, after in zip(judgement.curve_sec, judgement.adapted, strict=True)
+    )
+    steps = f"{setting.num_inner_steps} steps"
+    if setting.moments_per_step:
+        steps = f"a step for every {setting.moments_per_step:g} moments, up to {setting.num_inner_steps},"
+    how = f"{steps} of {setting.inner_lr:g} on the newest {setting.support_size} moments"
+    lines = [
+        judgement.verdict,
+        f"  measured on {judgement.players} players {on}",
+        f"  error without adapting {judgement.frozen[judgement.at]:.4g}; adapting after {curve}",
+        f"  it adapts by {how}" if setting.num_inner_steps else "  it does not adapt",
+    ]
+    return "\n".join(lines)
 
 
 def run_evaluate(command: EvaluateCommand) -> None:

@@ -60,7 +60,11 @@ class MetaTraining:
     context_size: int = 0
     feature_size: int = 0
     cuts: int = 1
+    patience: int = 0
 
+
+PATIENCE = 3
+"""Of learners that start from the pooled model, which on many recordings is hard to better."""
 
 DEFAULTS: dict[Algorithm, MetaTraining] = {
     "memory": MetaTraining(
@@ -89,15 +93,15 @@ DEFAULTS: dict[Algorithm, MetaTraining] = {
         feature_size=32,
         cuts=6,
     ),
-    "maml": MetaTraining(),
-    "fomaml": MetaTraining(num_inner_steps=10),
-    "anil": MetaTraining(),
-    "reptile": MetaTraining(num_inner_steps=20, meta_batch_size=8),
-    "metasgd": MetaTraining(inner_rates="per-weight"),
+    "maml": MetaTraining(patience=PATIENCE),
+    "fomaml": MetaTraining(num_inner_steps=10, patience=PATIENCE),
+    "anil": MetaTraining(patience=PATIENCE),
+    "reptile": MetaTraining(num_inner_steps=20, meta_batch_size=8, patience=PATIENCE),
+    "metasgd": MetaTraining(inner_rates="per-weight", patience=PATIENCE),
     "protonet": MetaTraining(
         inner_optimiser="prototypes", inner_lr=1.0, num_inner_steps=1, inner_batch_size=256
     ),
-    "cavia": MetaTraining(inner_lr=1.0, context_size=8),
+    "cavia": MetaTraining(inner_lr=1.0, context_size=8, patience=PATIENCE),
     "pooled": MetaTraining(meta_steps=3000, meta_lr=5e-3, matrix_lr=0.03),
     "scratch": MetaTraining(meta_steps=0),
 }
@@ -117,13 +121,14 @@ LEAST: dict[str, float] = {
     **dict.fromkeys(("window", "recurrent_size", "hidden_sizes", "inner_batch_size", "query_size"), 1),
     **dict.fromkeys(("meta_batch_size", "validations", "threads"), 1),
     **dict.fromkeys(("num_inner_steps", "support_size", "meta_steps", "context_size"), 0),
-    **dict.fromkeys(("feature_size", "patience", "window_stride"), 0),
+    **dict.fromkeys(("feature_size", "patience", "window_stride", "pooled_steps"), 0),
     **dict.fromkeys(
         ("inner_lr", "meta_lr", "matrix_lr", "meta_step_size", "weight_decay", "multi_step_loss"), 0.0
     ),
     **dict.fromkeys(
         ("min_cut_sec", "max_cut_sec", "query_window_sec", "adapt_at_sec", "checkpoint_sec"), 0.0
     ),
+    "judge_fraction": 0.0,
 }
 """The smallest amounts that can be trained with."""
 
@@ -147,7 +152,23 @@ class TrainSettings:
     validation_sessions: Annotated[tuple[Path, ...], arg(help_behavior_hint="(default: none)")] = ()
     """Sessions of the meta-validation players; without any, a part of the players is kept for it."""
     validation_fraction: float = 0.2
-    """The part of the players kept for meta-validation."""
+    """The part of the players kept for meta-validation: best model and settings are chosen on them."""
+    judge_sessions: Annotated[tuple[Path, ...], arg(help_behavior_hint="(default: none)")] = ()
+    """Sessions of the judges; without any, a part of the players is kept for it."""
+    judge_fraction: float = 0.15
+    """The part of the players, 64 at most, kept to tell what adapting gains, and used for nothing else; 0:
+    none."""
+    split_seed: int = 0
+    """Another number, other players for meta-validation and judging; by their ids, so that one more player
+    leaves the others where they are."""
+
+    pooled: Annotated[Path | None, arg(metavar="FILE.brain", help_behavior_hint="(default: train it)")] = None
+    """A brain of `--algorithm pooled` from the same sessions: start from it, and carry it as the model that
+    does not adapt, instead of training that again."""
+    pooled_steps: Annotated[
+        int | None, arg(metavar="INT", help_behavior_hint="(default: those of pooled)")
+    ] = None
+    """Meta steps of the pooled model that is trained first; 0: none, and start from random weights."""
 
     model: Architecture = "mlp"
     """mlp: layers that see the whole window at once; gru: a recurrent layer that reads it in order."""
@@ -209,17 +230,18 @@ class TrainSettings:
 
     validations: int = 10
     """How often to measure on the meta-validation players; the best model is kept."""
-    adapt_at_sec: float = 20.0
-    """The second of play whose error after adaptation chooses the best model."""
+    adapt_at_sec: tuple[float, ...] = (2.0, 5.0, 10.0, 20.0, 40.0)
+    """Seconds of play; best model and settings are those with the lowest mean error after adapting to so
+    much."""
     seed: int = 0
-    """Seed of the initial weights, the player split and the sampling of tasks."""
+    """Seed of the initial weights and the sampling of tasks."""
     threads: int = 1
     """Threads that torch may use."""
     device: str = "auto"
     """Where to train: auto takes a GPU if there is one; or cpu, cuda, cuda:1 and the like."""
     compile: Compile = "auto"
     """Compile the meta step (half a minute, then several times as fast); auto does it for long trainings."""
-    patience: int = 0
+    patience: Annotated[int | None, _own("patience", "INT")] = None
     """Stop early after so many validations in a row without a better model; 0 trains all meta steps."""
     resume: Annotated[bool, FlagCreatePairsOff] = False
     """Go on from the checkpoint beside --out that an interrupted training left, to the same result."""
@@ -244,7 +266,7 @@ class TrainSettings:
         for name, least in LEAST.items():
             values = amounts[name] if isinstance(amounts[name], tuple) else (amounts[name],)
             for value in values:
-                if not least <= value < math.inf:
+                if value is not None and not least <= value < math.inf:
                     option = f"--{name.replace('_', '-')}"
                     raise PytrainError(f"{option} is {value:g}: it must be {least:g} or more")
         if self.window_stride > 0 and self.window == 1:
@@ -254,6 +276,18 @@ class TrainSettings:
         if not 0 < self.validation_fraction < 1:
             raise PytrainError(
                 f"--validation-fraction is {self.validation_fraction:g}: it must lie between 0 and 1"
+            )
+        if self.validation_fraction + self.judge_fraction >= 1:
+            raise PytrainError(
+                f"--validation-fraction {self.validation_fraction:g} and --judge-fraction "
+                f"{self.judge_fraction:g} leave nobody to learn from: together they must be below 1"
+            )
+        if not self.adapt_at_sec:
+            raise PytrainError("--adapt-at-sec names no second of play: give one or more, such as 2 5 20")
+        if self.pooled is not None and self.pooled_steps is not None:
+            raise PytrainError(
+                f"--pooled {self.pooled} gives a pooled model, --pooled-steps {self.pooled_steps} asks to "
+                "train one: leave one of them out"
             )
 
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product, repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from adaptive_agents.model.brain import GRAPH_PARTS, PARAMS_PART, Brain, write_brain
+from adaptive_agents.model.brain_archive import FROZEN_PART
 from adaptive_agents.model.posterior import COVARIANCE, MEAN
 from adaptive_agents.model.support import SupportSet
 from adaptive_agents.spec import Spec
@@ -29,6 +31,7 @@ from pytrain.models.model import Model, save_model
 from pytrain.models.networks import Params
 from pytrain.models.regression import FORGETTING
 
+POLICY_PART = GRAPH_PARTS[0]
 TOLERANCE = 1e-5
 CHECKED_PROFILES = (1, 7, 64)
 CHECKED_STEPS = (1, 10)
@@ -36,13 +39,24 @@ NORMAL_INTERVALS = {"0.5": 0.674, "0.8": 1.282, "0.95": 1.96}
 """Half widths in deviations, for as long as nobody measured them."""
 
 
-def export_brain(path: Path, model: Model, params: Params, spec: Spec, about: Mapping[str, Any]) -> Brain:
+def export_brain(
+    path: Path,
+    model: Model,
+    params: Params,
+    spec: Spec,
+    about: Mapping[str, Any],
+    frozen: tuple[Model, Params] | None = None,
+) -> Brain:
     """Write a `.brain`; `about` gives the manifest's algorithm, inner_loop, training and scores.
+
+    `frozen` is the pooled model that the brain carries, if it does: it never adapts.
 
     Raises PytrainError when the graphs cannot be made or do not compute what torch computes, BrainError when
     the file cannot be written. A file that was there before stays as it was until the new one is whole.
     """
     parts = trace_graphs(model, params)
+    if frozen is not None:
+        parts[FROZEN_PART] = trace_frozen(*frozen)
     parts[PARAMS_PART] = b"".join(value.numpy().astype("<f4").tobytes() for value in params.values())
     manifest = {
         "spec": spec.to_dict(),
@@ -56,6 +70,8 @@ def export_brain(path: Path, model: Model, params: Params, spec: Spec, about: Ma
     with tempfile.TemporaryDirectory(prefix="pytrain-") as folder:
         brain = write_brain(Path(folder) / path.name, manifest, parts)
     check_same_as_torch(brain, model, params)
+    if frozen is not None:
+        check_frozen(brain, *frozen)
     return write_brain(path, manifest, parts)
 
 
@@ -64,18 +80,45 @@ def trace_graphs(model: Model, params: Params) -> dict[str, bytes]:
 
     A failed export can leave torch unusable, and a successful one leaves hundreds of megabytes behind.
     """
+    return _traced(model, params, GRAPH_PARTS)
+
+
+def trace_frozen(model: Model, params: Params) -> bytes:
+    """The graph of a model that never adapts: its parameters are constants."""
+    policy = onnx.load_from_string(_traced(model, params, (POLICY_PART,))[POLICY_PART])
+    inputs = [value for value in policy.graph.input if value.name not in params]
+    del policy.graph.input[:]
+    policy.graph.input.extend(inputs)
+    return bytes(policy.SerializeToString())
+
+
+def check_frozen(brain: Brain, model: Model, params: Params) -> None:
+    """Run the frozen graph beside torch. Raises PytrainError when they differ."""
+    observations = _random_examples(model, 1, 32, np.random.default_rng(0)).observations[0]
+    scale = model.normalisation.target_scale.numpy() if model.target.kind == "vector" else 1.0
+    expected = model.predict(params, torch.from_numpy(observations)).numpy() / scale
+    found = brain.predict_frozen(observations) / scale
+    difference = float(np.abs(found - expected).max()) / max(1.0, float(np.abs(expected).max()))
+    if not difference <= TOLERANCE:
+        raise PytrainError(
+            f"the frozen model's graph differs from torch by {difference:.2g}, more than {TOLERANCE:g}; no "
+            "brain was written"
+        )
+
+
+def _traced(model: Model, params: Params, parts: Sequence[str]) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory(prefix="pytrain-") as name:
         folder = Path(name)
         request = folder / "model.npz"
         save_model(request, model, params)
-        command = [sys.executable, "-m", "pytrain.export.graphs", str(request), name]
+        command = [sys.executable, "-m", "pytrain.export.graphs", str(request), name, *parts]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise PytrainError(
                 f"the model could not be exported to ONNX (exit code {done.returncode} of "
                 f"`python -m pytrain.export.graphs`): {done.stderr.strip()[-2000:]}"
             )
-        return {part: (folder / part).read_bytes() for part in GRAPH_PARTS}
+        return {part: (folder / part).read_bytes() for part in parts}
 
 
 def check_same_as_torch(brain: Brain, model: Model, params: Params) -> None:

@@ -341,18 +341,15 @@ def _profile_values(name: str, value: Tensor) -> onnx.ValueInfoProto:
     return _float_values(name, "profiles", *value.shape)
 
 
-def main(request: Path, folder: Path) -> None:
-    """Write the three graphs of the model in `request` to `folder`."""
+def main(request: Path, folder: Path, parts: Sequence[str]) -> None:
+    """Write the graphs of the model in `request` that are named in `parts` to `folder`."""
     torch.set_num_threads(1)
     model, params = load_model(request)
-    for name, graph in (
-        ("policy", policy(model, params)),
-        ("policy_batched", policy_batched(model, params)),
-        ("adapt", adapt(model, params)),
-    ):
-        (folder / f"{name}.onnx").write_bytes(graph.SerializeToString())
+    graphs = {"policy.onnx": policy, "policy_batched.onnx": policy_batched, "adapt.onnx": adapt}
+    for part in parts:
+        (folder / part).write_bytes(graphs[part](model, params).SerializeToString())
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")  # the exporter's notes on its own deprecations
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

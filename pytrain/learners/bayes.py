@@ -8,6 +8,15 @@ play there ever was, so they are what lasts of a player.
 from __future__ import annotations
 
 from pytrain.learners.closed_form import draw, meta_gradient, own
-from pytrain.learners.kind import Kind
+from pytrain.learners.kind import Kind, start_fresh
 
-KIND = Kind("bayes", meta_gradient, own, draw=draw, optimisers=("posterior",), head="bayesian")
+KIND = Kind(
+    "bayes",
+    meta_gradient,
+    own,
+    draw=draw,
+    optimisers=("posterior",),
+    head="bayesian",
+    start=start_fresh,
+    carries_frozen=False,
+)

@@ -46,6 +46,22 @@ def everything(network: Network) -> tuple[str, ...]:
     return ()
 
 
+def take_over(fresh: Params, pooled: Params) -> Params:
+    """Fresh meta-parameters, with those of the pooled model in place of all that it has too."""
+    known = {
+        name: value.clone()
+        for name, value in pooled.items()
+        if name in fresh and fresh[name].shape == value.shape
+    }
+    return fresh | known
+
+
+def start_fresh(fresh: Params, pooled: Params) -> Params:
+    """Fresh meta-parameters, whatever the pooled model learned."""
+    del pooled
+    return fresh
+
+
 def anything_goes(chosen: MetaTraining) -> None:
     """Has nothing against these settings."""
     del chosen
@@ -71,6 +87,18 @@ class Kind:
     outer: Literal["meta_lr", "meta_step_size"] = "meta_lr"
     """Where a meta step's length comes from: Adam's rate, or a plain step's towards the adapted weights."""
     is_trained: bool = True
+    has_pooled_beside: bool = True
+    """Whether the pooled model is trained first, to start from and to be compared with."""
+    start: Callable[[Params, Params], Params] = take_over
+    """From fresh meta-parameters and the pooled model's: those that meta-training starts from."""
+    carries_frozen: bool = True
+    """Whether the pooled model travels in the brain; False where whoever has shown nothing has it anyway."""
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether it starts from the pooled model's own parameters, and may move away from them."""
+        return self.start is take_over
+
     is_best_adapted: bool = True
     """Whether the best model is the one whose error after adaptation is the lowest, or the one before it."""
     check: Callable[[MetaTraining], None] = anything_goes

@@ -9,6 +9,15 @@ each: .89 together, .92 the look-up, .94 the regression). The examples themselve
 from __future__ import annotations
 
 from pytrain.learners.closed_form import draw, meta_gradient, own
-from pytrain.learners.kind import Kind
+from pytrain.learners.kind import Kind, start_fresh
 
-KIND = Kind("memory", meta_gradient, own, draw=draw, optimisers=("recall",), head="memory")
+KIND = Kind(
+    "memory",
+    meta_gradient,
+    own,
+    draw=draw,
+    optimisers=("recall",),
+    head="memory",
+    start=start_fresh,
+    carries_frozen=False,
+)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pytrain.data.tasks import Tasks, TaskSampler
 from pytrain.learners.gradient import differentiable, gradients_of
-from pytrain.learners.kind import Kind
+from pytrain.learners.kind import Kind, start_fresh
 from pytrain.models.model import Model
 from pytrain.models.networks import Params
 from pytrain.settings import MetaTraining
@@ -39,4 +39,7 @@ KIND = Kind(
     first_order=True,
     has_query_loss=False,
     is_best_adapted=False,
+    has_pooled_beside=False,
+    start=start_fresh,
+    carries_frozen=False,
 )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pytrain.data.tasks import Tasks
 from pytrain.learners import maml
-from pytrain.learners.kind import Kind
+from pytrain.learners.kind import Kind, start_fresh
 from pytrain.models.model import Model
 from pytrain.models.networks import PROTOTYPES, Network, Params
 
@@ -31,4 +31,4 @@ def meta_gradient(
     return maml.meta_gradient(model, meta_params, tasks, inner_lr)
 
 
-KIND = Kind("protonet", meta_gradient, own, head="prototypes", optimisers=("prototypes",))
+KIND = Kind("protonet", meta_gradient, own, head="prototypes", optimisers=("prototypes",), start=start_fresh)

@@ -79,10 +79,11 @@ class Learner:
         """What tells it from the others."""
         return KINDS[self.algorithm]
 
-    def init_meta_params(self, seed: int) -> Params:
-        """Fresh meta-parameters."""
+    def init_meta_params(self, seed: int, pooled: Params | None = None) -> Params:
+        """Fresh meta-parameters; or those that the learner starts from where a pooled model was trained."""
         random = torch.Generator().manual_seed(seed)
-        return initialise(self.model, self.settings.inner_rates, self.settings.num_inner_steps, random)
+        fresh = initialise(self.model, self.settings.inner_rates, self.settings.num_inner_steps, random)
+        return fresh if pooled is None else self.kind.start(fresh, pooled)
 
     def meta_gradient(
         self, meta_params: Params, tasks: Tasks, step_weights: Tensor | None = None

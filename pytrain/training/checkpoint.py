@@ -22,7 +22,7 @@ from adaptive_agents.formats.atomic import write_atomically
 from pytrain.errors import PytrainError
 from pytrain.models.networks import Params
 
-VERSION = 1
+VERSION = 2
 
 _MAGIC = b"\x89AAckpt\n"
 _HEADER_BYTES = len(_MAGIC) + 2 + hashlib.sha256().digest_size
@@ -58,6 +58,8 @@ class Checkpoint:
     """An interrupted training."""
 
     fingerprint: Mapping[str, Any]  # JSON: what must be equal for the same result, see `resuming`
+    stage: str  # of the training, by its name
+    earlier: Params  # what the stages before it made
     now: OuterState
     good: OuterState  # where a training that diverges steps back to
     times_diverged: int
@@ -89,6 +91,7 @@ class Checkpoint:
             tensors |= {f"{part}/{name}": value for name, value in params.items()}
         about = {
             "fingerprint": dict(self.fingerprint),
+            "stage": self.stage,
             "steps": [self.now.step, self.good.step, self.best_step],
             "times_diverged": self.times_diverged,
             "best_score": self.best_score,
@@ -112,6 +115,8 @@ class Checkpoint:
         now, good, best = about["steps"]
         return cls(
             fingerprint=about["fingerprint"],
+            stage=about["stage"],
+            earlier=_part(tensors, "earlier"),
             now=OuterState(now, _part(tensors, "now"), _part(tensors, "now optimiser")),
             good=OuterState(good, _part(tensors, "good"), _part(tensors, "good optimiser")),
             times_diverged=about["times_diverged"],
@@ -129,6 +134,7 @@ class Checkpoint:
             "good": self.good.meta_params,
             "good optimiser": self.good.optimiser,
             "best": self.best_params,
+            "earlier": self.earlier,
         }
 
 

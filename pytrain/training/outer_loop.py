@@ -45,6 +45,7 @@ class Watching:
 
     validate: Validate | None = None
     validations: int = 10
+    validate_start: bool = False  # whether the parameters that it starts from may turn out to be the best
     patience: int = 0  # validations in a row without a better model after which to stop; 0: never
     compile: Compile = "never"
     gradient: Gradient | None = None  # the learner's, compiled for an earlier training; None: compile, or not
@@ -52,6 +53,7 @@ class Watching:
     log: Log = lambda step, scores: None
     checkpoints: CheckpointFile | None = None
     processes: Processes = field(default_factory=Processes)
+    stage: str = "meta-train"  # how progress names it
 
 
 def meta_train(learner: Learner, meta_params: Params, draw: Draw, watching: Watching) -> Params:
@@ -108,11 +110,13 @@ class OuterLoop:
         watching = self.watching
         if watching.checkpoints:
             self._go_on_from(watching.checkpoints.start())
+        if watching.validate and watching.validate_start and not self.scores:
+            self._validate(watching.validate, {})
         steps_left = self.step < self.meta_steps
         if steps_left and watching.gradient is None and pays_off(watching.compile, self.meta_steps):
             self._gradient = Compiled(self._gradient)
             note = f"compiling, up to a minute: {self.meta_steps:,} meta steps then take a part of the time"
-            watching.progress(Progress("meta-train", self.step, self.meta_steps, note=note))
+            watching.progress(Progress(watching.stage, self.step, self.meta_steps, note=note))
         with between_steps() as interruption:
             stopped = False
             while self.step < self.meta_steps and not self.stopped_early and not stopped:
@@ -128,7 +132,7 @@ class OuterLoop:
             )
         if self.stopped_early:
             note = f"stopped early at meta step {self.step:,}, the best was at {self.best_step:,}"
-            watching.progress(Progress("meta-train", self.meta_steps, self.meta_steps, note=note))
+            watching.progress(Progress(watching.stage, self.meta_steps, self.meta_steps, note=note))
         return self.best_params
 
     def _meta_step(self, interruption: Interruption) -> bool:
@@ -179,21 +183,24 @@ class OuterLoop:
         """Measure on the meta-validation players, keep what is best, and remember where to step back to."""
         is_good = True
         if self.watching.validate:
-            validate = self.watching.validate
-            scores = self.watching.processes.of_first(lambda: validate(self.meta_params))
-            scores |= {"loss": float(loss)}
-            self.scores.append(scores)
-            self.watching.log(self.step, scores)
-            is_good = math.isfinite(chosen_by(scores))
-            if chosen_by(scores) < self.best_score:
-                self.best_score, self.best_step = chosen_by(scores), self.step
-                self.best_params = copied(self.meta_params)
+            is_good = math.isfinite(self._validate(self.watching.validate, {"loss": float(loss)}))
         if is_good:
             self._good = OuterState.of(self.step, self.meta_params, self._optimiser)
 
+    def _validate(self, validate: Validate, beside: dict[str, float]) -> float:
+        """Keep the meta-parameters if they are the best so far; the score that says so."""
+        scores = self.watching.processes.of_first(lambda: validate(self.meta_params))
+        self.scores.append(scores | beside)
+        self.watching.log(self.step, self.scores[-1])
+        score = chosen_by(scores)
+        if score < self.best_score:
+            self.best_score, self.best_step = score, self.step
+            self.best_params = copied(self.meta_params)
+        return score
+
     def _report(self, loss: Tensor) -> None:
         scores = self.scores[-1] if self.scores else {}
-        self.watching.progress(Progress("meta-train", self.step, self.meta_steps, scores))
+        self.watching.progress(Progress(self.watching.stage, self.step, self.meta_steps, scores))
         self.watching.log(self.step, {"loss": float(loss), "learning_rate": self._rates()[0]})
 
     def _step_back(self, loss: Tensor) -> None:
@@ -224,6 +231,8 @@ class OuterLoop:
     def _checkpoint(self, checkpoints: CheckpointFile) -> Checkpoint:
         return Checkpoint(
             fingerprint=checkpoints.fingerprint,
+            stage=checkpoints.stage,
+            earlier=checkpoints.earlier,
             now=OuterState.of(self.step, self.meta_params, self._optimiser),
             good=self._good,
             times_diverged=self.times_diverged,
@@ -245,7 +254,7 @@ class OuterLoop:
         self.best_params = checkpoint.best_params
         self.scores = [dict(scores) for scores in checkpoint.scores]
         note = f"going on from meta step {self.step:,}"
-        self.watching.progress(Progress("meta-train", self.step, self.meta_steps, note=note))
+        self.watching.progress(Progress(self.watching.stage, self.step, self.meta_steps, note=note))
 
 
 def chosen_by(scores: dict[str, float]) -> float:

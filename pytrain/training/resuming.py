@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from torch import Tensor
 
 from pytrain.console import messages, warn
 from pytrain.data.dataset import Players, player_hash
 from pytrain.errors import AdaptiveAgentsError
+from pytrain.models.networks import Params
 from pytrain.settings import TrainSettings
 from pytrain.training.checkpoint import Checkpoint, read_bytes
 from pytrain.training.distributed import Processes
@@ -29,7 +30,18 @@ OLDER = ".older.checkpoint"
 
 WITHOUT_INFLUENCE = frozenset(
     # Where things lie, how often a checkpoint is written, and what changes a result by rounding at most.
-    ("sessions", "validation_sessions", "out", "log_dir", "resume", "checkpoint_sec", "threads", "device")
+    (
+        "sessions",
+        "validation_sessions",
+        "judge_sessions",
+        "pooled",
+        "out",
+        "log_dir",
+        "resume",
+        "checkpoint_sec",
+        "threads",
+        "device",
+    )
 )
 
 
@@ -56,20 +68,49 @@ class CheckpointFile:
     resume: bool = False  # whether to go on from what is there
     every_sec: float = 60.0
     processes: Processes = field(default_factory=Processes)
+    stage: str = "meta-train"  # which one is under way
+    earlier: Params = field(default_factory=dict)  # what the stages before it made
     saved_step: int | None = field(default=None, init=False)
+    saved_stage: str = field(default="", init=False)
+    _found: Checkpoint | None = field(default=None, init=False)
     _tried: float = field(default_factory=time.monotonic, init=False)
 
     def is_due(self) -> bool:
         """Whether it is time to write it again; in the first process only."""
         return self.processes.is_first and time.monotonic() - self._tried >= self.every_sec
 
+    def at_stage(self, stage: str, random: Random, earlier: Params | None = None) -> Self:
+        """The same file at another stage of the training, after those that made `earlier`."""
+        self.stage, self.random, self.earlier = stage, random, earlier or {}
+        return self
+
     def start(self) -> Checkpoint | None:
-        """The checkpoint to go on from; None to start from the beginning, an older one is then put aside.
+        """The checkpoint of this stage to go on from; None to start from its beginning.
 
         Raises PytrainError for a checkpoint that this training cannot go on from.
         """
-        if self.resume:
-            return self._read()
+        found = self.found()
+        if found is None or found.stage != self.stage:
+            return None
+        self.random.restore(found.random_state)
+        self.saved_step, self.saved_stage = found.now.step, found.stage
+        return found
+
+    def found(self) -> Checkpoint | None:
+        """The checkpoint of whatever stage to go on from; None to start over, an older one is then put aside.
+
+        Raises PytrainError for a checkpoint that this training cannot go on from.
+        """
+        if not self.resume:
+            self._put_aside()
+        elif self._found is None:
+            data = self.processes.bytes_of_first(lambda: read_bytes(self.path))
+            self._found = Checkpoint.from_bytes(data, self.path, self.fingerprint)
+        return self._found
+
+    def _put_aside(self) -> None:
+        if self.saved_step is not None:
+            return  # it is this training's own
         if self.processes.is_first and self.path.exists():
             older = self.path.with_suffix(OLDER)
             self.path.replace(older)
@@ -77,7 +118,6 @@ class CheckpointFile:
                 f"this training starts over; the checkpoint of an interrupted one is now '{older}'. To go on "
                 f"from that instead, stop, rename it to '{self.path}' and run: {self.command}"
             )
-        return None
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write it; when the disk is full, say so and go on: the one before stays whole."""
@@ -93,7 +133,7 @@ class CheckpointFile:
                 f"({error.strerror}), {kept}; the training goes on, free some space for the next one"
             )
         else:
-            self.saved_step = checkpoint.now.step
+            self.saved_step, self.saved_stage = checkpoint.now.step, checkpoint.stage
 
     def remove(self) -> None:
         """The brain is written: nobody needs it any more."""
@@ -110,18 +150,12 @@ class CheckpointFile:
         except BaseException:
             if self.saved_step is not None and self.processes.is_first:
                 messages.print(
-                    f"\ncheckpoint of meta step {self.saved_step:,}: {self.path}; go on with: {self.command}",
+                    f"\n{self.saved_stage}: checkpoint of meta step {self.saved_step:,}: {self.path}; "
+                    f"go on with: {self.command}",
                     soft_wrap=True,
                     markup=False,
                 )
             raise
-
-    def _read(self) -> Checkpoint:
-        data = self.processes.bytes_of_first(lambda: read_bytes(self.path))
-        checkpoint = Checkpoint.from_bytes(data, self.path, self.fingerprint)
-        self.random.restore(checkpoint.random_state)
-        self.saved_step = checkpoint.now.step
-        return checkpoint
 
 
 def checkpoint_path(out: Path) -> Path:
@@ -141,6 +175,10 @@ def fingerprint_of(
     made_of: dict[str, str | int] = {
         _option(name): _shown(value) for name, value in chosen.items() if name not in WITHOUT_INFLUENCE
     }
+    if settings.pooled is not None:
+        made_of["hash of the brain of --pooled"] = hashlib.sha256(settings.pooled.read_bytes()).hexdigest()[
+            :16
+        ]
     made_of["what a session holds (spec)"] = json.dumps(players.spec.to_dict(), sort_keys=True)
     for who, group in (("training", players), ("validation", validation_players)):
         made_of[f"number of {who} players"] = len(group)

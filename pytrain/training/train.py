@@ -1,51 +1,45 @@
 """Meta-training: sessions of many players in, one `.brain` out.
 
-`train` is the whole pipeline in the order the data goes; the loop itself is in `outer_loop`.
+`train` is the whole pipeline in the order the data goes: the players in three groups, the pooled model, the
+learner that starts from it, how it adapts, what that gains, and the file. The loop itself is in `outer_loop`.
 """
 
 from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
-from adaptive_agents.errors import SpecError
-from adaptive_agents.model.window import Window
-from adaptive_agents.spec import Spec
-from pytrain.data.dataset import Players, player_hash, read_players, split_by_player, who_played_longer
-from pytrain.data.tasks import Batch, Cuts, Tasks, TaskSampler
+from pytrain.data.dataset import player_hash
+from pytrain.data.tasks import Cuts, TaskSampler
 from pytrain.errors import PytrainError
 from pytrain.export.brain import export_brain
-from pytrain.learners.registry import KINDS, Learner
-from pytrain.models.bayesian import Bayesian
-from pytrain.models.memory import Memory
+from pytrain.learners.registry import Learner
 from pytrain.models.model import Model
-from pytrain.models.networks import GRU, MLP, Network, Params
 from pytrain.models.normalisation import Normalisation
-from pytrain.models.on_pooled import encoder_for
 from pytrain.progress import Progress, ProgressCallback, silent
-from pytrain.settings import Head, TrainSettings
+from pytrain.settings import TrainSettings
+from pytrain.training.choosing import Adaptation, choose_adaptation, is_better
 from pytrain.training.distributed import Processes, training_processes
-from pytrain.training.outer_loop import Draw, OuterLoop, Watching
+from pytrain.training.groups import Groups, read_groups
+from pytrain.training.judging import Judgement, judge
+from pytrain.training.pooled_beside import PooledModel, normalisation_sha256, pooled_beside
 from pytrain.training.resuming import CheckpointFile, checkpoint_path, fingerprint_of
-from pytrain.training.validation import Adaptation, Validation
+from pytrain.training.stages import Trained, network_of, run_stage, window_of
+from pytrain.training.validation import NO_ADAPTATION, Setting, Validation
 
 __all__ = ["TrainResult", "TrainSettings", "train"]
 
-ON_POOLED: dict[Head, type[Bayesian] | type[Memory]] = {"bayesian": Bayesian, "memory": Memory}
-LARGEST_SUPPORT = 512  # for the looks at the meta-validation players during training
+STAGE = "meta-train"
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A finished training; errors are those of the meta-validation players at `adapt_at_sec`."""
+    """A finished training."""
 
     brain: Path
     algorithm: str
@@ -56,20 +50,16 @@ class TrainResult:
     best_step: int  # the meta step whose model was the best on the meta-validation players, and is exported
     stopped_early: bool
     seconds: float
-    error_before: float  # target units for a vector, 1 - accuracy for a category
-    error_after: float
-    inner_lr: float  # chosen on the meta-validation players, written to the brain
-    num_inner_steps: int
-    support_size: int
+    setting: Setting  # how the brain adapts: chosen on the meta-validation players
+    score: float  # its mean over the curve and the meta-validation players
     trust_radius: float
+    validated: Judgement  # on the meta-validation players, whom everything was chosen on
+    judged: Judgement | None  # on the judges; None: there were too few players for some
 
-
-class _Trained(NamedTuple):
-    model: Model
-    params: Params
-    meta_steps: int
-    best_step: int
-    stopped_early: bool
+    @property
+    def judgement(self) -> Judgement:
+        """The best that is known of what adapting gains."""
+        return self.judged or self.validated
 
 
 def train(settings: TrainSettings, progress: ProgressCallback = silent) -> TrainResult:
@@ -88,17 +78,18 @@ def train(settings: TrainSettings, progress: ProgressCallback = silent) -> Train
 
 def _train(settings: TrainSettings, processes: Processes, progress: ProgressCallback) -> TrainResult:
     started = time.monotonic()
-    window = Window(settings.window, settings.window_stride)
-    players, validation_players = (each.with_window(window) for each in _players(settings, progress))
-    model = Model(_network(settings, players.spec, window), players.spec.target, Normalisation.of(players))
-    learner = Learner.of(settings.algorithm, model, settings.meta_training())
-    validation = Validation(validation_players, settings.adapt_at_sec)
+    window = window_of(settings)
+    groups = read_groups(settings, progress).with_window(window)
+    spec = groups.train.spec
+    model = Model(network_of(settings, spec), spec.target, Normalisation.of(groups.train))
+    Learner.of(settings.algorithm, model, settings.meta_training(), {})  # refuses before anything long
+    validation = Validation(groups.validation, settings.adapt_at_sec)
     cuts = Cuts(settings.min_cut_sec, settings.max_cut_sec, settings.query_window_sec)
-    sampler = TaskSampler(players, cuts, settings.seed)
+    sampler = TaskSampler(groups.train, cuts, settings.seed)
     command = processes.started_by(command_line(settings))
     checkpoints = CheckpointFile(
         path=checkpoint_path(settings.out),
-        fingerprint=fingerprint_of(settings, players, validation_players),
+        fingerprint=fingerprint_of(settings, groups.train, groups.validation),
         random=sampler,
         command=f"{command} --resume",
         resume=settings.resume,
@@ -106,65 +97,122 @@ def _train(settings: TrainSettings, processes: Processes, progress: ProgressCall
         processes=processes,
     )
     with checkpoints.told_when_interrupted():
-        trained = _meta_train(settings, learner, sampler, validation, checkpoints, progress)
-        model, params = trained.model, trained.params
-        may_adapt = learner.settings.num_inner_steps > 0
-        error_before, chosen = processes.of_first(
-            lambda: (
-                validation.error(model, params, 0.0, 0, 1),
-                asdict(validation.choose_adaptation(model, params, progress, may_adapt=may_adapt)),
-            )
+        pooled = pooled_beside(settings, groups, model.normalisation, validation, checkpoints, progress)
+        start = None if pooled is None else pooled.params
+        learner = Learner.of(settings.algorithm, model, settings.meta_training(), start)
+        trained = run_stage(
+            settings,
+            learner,
+            sampler,
+            validation,
+            checkpoints.at_stage(STAGE, sampler, earlier=start),
+            progress,
+            start,
         )
-        adaptation = Adaptation(**chosen)
+        trained, adaptation = _chosen(settings, learner, pooled, trained, validation, progress)
+        adapting = (trained.model, trained.params)
+        frozen = adapting if pooled is None else (pooled.model, pooled.params)
+        progress(Progress("judge", 0, 1))
+        takes_steps = adaptation.setting.num_inner_steps > 0
+        judged = None
+        if groups.judges is not None:
+            judges = Validation(groups.judges, settings.adapt_at_sec)
+            figures = judges.measure(*frozen, NO_ADAPTATION), judges.measure(*adapting, adaptation.setting)
+            judged = judge(judges.curve_sec, *figures, takes_steps=takes_steps)
+        figures = validation.measure(*frozen, NO_ADAPTATION), adaptation.measured
         result = TrainResult(
             brain=settings.out,
             algorithm=settings.algorithm,
-            players=len(players),
-            validation_players=len(validation_players),
-            examples=players.examples,
+            players=len(groups.train),
+            validation_players=len(validation),
+            examples=groups.train.examples,
             meta_steps=trained.meta_steps,
             best_step=trained.best_step,
             stopped_early=trained.stopped_early,
             seconds=time.monotonic() - started,
-            error_before=error_before,
-            error_after=adaptation.error,
-            inner_lr=adaptation.inner_lr,
-            num_inner_steps=adaptation.num_inner_steps,
-            support_size=adaptation.support_size,
+            setting=adaptation.setting,
+            score=adaptation.score,
             trust_radius=adaptation.trust_radius,
+            validated=judge(validation.curve_sec, *figures, takes_steps=takes_steps),
+            judged=judged,
         )
-        about = {
-            "algorithm": settings.algorithm,
-            "window": window.size,
-            "window_stride_ticks": window.stride_ticks,
-            "inner_loop": _inner_loop(learner, adaptation),
-            "training": {
-                "players": result.players,
-                "validation_players": result.validation_players,
-                "sessions": players.sessions,
-                "examples": result.examples,
-                "player_ids_sha256": sorted(map(player_hash, (*players.ids, *validation_players.ids))),
-                "command": command,
-                "seed": settings.seed,
-                "meta_steps": result.meta_steps,
-                "best_step": result.best_step,
-                "seconds": round(result.seconds, 1),
-            },
-            "scores": {
-                "meta_validation": {
-                    "players": result.validation_players,
-                    "at_sec": settings.adapt_at_sec,
-                    "error_before": result.error_before,
-                    "error_after": result.error_after,
-                }
-            },
-        }
+        progress(Progress("judge", 1, 1))
         if processes.is_first:
             progress(Progress("export", 0, 1))
-            export_brain(settings.out, model, params, players.spec, about)
+            about = _about(settings, groups, learner, adaptation, result, command)
+            carried = frozen if pooled is not None and learner.kind.carries_frozen else None
+            export_brain(settings.out, *adapting, spec, about, carried)
             progress(Progress("export", 1, 1))
     checkpoints.remove()
     return replace(result, seconds=time.monotonic() - started)
+
+
+def _chosen(
+    settings: TrainSettings,
+    learner: Learner,
+    pooled: PooledModel | None,
+    trained: Trained,
+    validation: Validation,
+    progress: ProgressCallback,
+) -> tuple[Trained, Adaptation]:
+    """The model to export and how it adapts.
+
+    Where meta-training has not made it better than the pooled model, that is what a player starts from: what
+    is worth nothing on these recordings must not make an enemy worse.
+    """
+    may_adapt = learner.settings.num_inner_steps > 0
+    adaptation = choose_adaptation(validation, trained.model, trained.params, progress, may_adapt=may_adapt)
+    if pooled is None or not learner.kind.takes_over or trained.best_step == 0:
+        return trained, adaptation
+    if is_better(adaptation.measured, validation.measure(pooled.model, pooled.params, NO_ADAPTATION)):
+        return trained, adaptation
+    model, params = learner.split(learner.init_meta_params(settings.seed, pooled.params))
+    adaptation = choose_adaptation(validation, model, params, progress, may_adapt=may_adapt)
+    return replace(trained, model=model, params=params, best_step=0), adaptation
+
+
+def _about(
+    settings: TrainSettings,
+    groups: Groups,
+    learner: Learner,
+    adaptation: Adaptation,
+    result: TrainResult,
+    command: str,
+) -> dict[str, Any]:
+    """What the manifest says of the training."""
+    scores = {"meta_validation": {"score": result.score} | result.validated.to_dict()}
+    if result.judged is not None:
+        scores = {"judge": result.judged.to_dict()} | scores
+        del scores["meta_validation"]["verdict"]  # there is one, and it is not theirs
+    about: dict[str, Any] = {
+        "algorithm": settings.algorithm,
+        "window": settings.window,
+        "window_stride_ticks": settings.window_stride,
+        "inner_loop": {
+            **asdict(adaptation.setting),
+            "optimiser": learner.model.optimiser,
+            "first_order": learner.kind.first_order,
+            "trust_radius": adaptation.trust_radius,
+        },
+        "training": {
+            "players": result.players,
+            "validation_players": result.validation_players,
+            "judges": 0 if groups.judges is None else len(groups.judges),
+            "sessions": groups.train.sessions,
+            "examples": result.examples,
+            "player_ids_sha256": sorted(map(player_hash, (*groups.train.ids, *groups.validation.ids))),
+            "normalisation_sha256": normalisation_sha256(learner.model.normalisation),
+            "command": command,
+            "seed": settings.seed,
+            "meta_steps": result.meta_steps,
+            "best_step": result.best_step,
+            "seconds": round(result.seconds, 1),
+        },
+        "scores": scores,
+    }
+    if adaptation.intervals:
+        about["uncertainty"] = {"intervals": adaptation.intervals}
+    return about
 
 
 def command_line(settings: TrainSettings) -> str:
@@ -179,90 +227,6 @@ def command_line(settings: TrainSettings) -> str:
     return shlex.join(words)
 
 
-def _network(settings: TrainSettings, spec: Spec, window: Window) -> Network:
-    chosen, kind = settings.meta_training(), KINDS[settings.algorithm]
-    of_classes = spec.target.kind == "category"
-    is_gru = settings.model == "gru"
-    inputs = settings.recurrent_size if is_gru else window.input_size(spec.observation_size)
-    mlp = MLP(
-        inputs=inputs,
-        hidden_sizes=settings.hidden_sizes,
-        outputs=spec.target.size,
-        activation=settings.activation,
-        norm=settings.norm,
-        context_size=chosen.context_size,
-        head_kind="prototypes" if kind.head == "prototypes" else "linear",
-    )
-    body = (
-        GRU(window.slot_size(spec.observation_size), window.size, settings.recurrent_size, mlp)
-        if is_gru
-        else mlp
-    )
-    if kind.head not in ON_POOLED:
-        return body
-    encoder = encoder_for(body, settings.hidden_sizes[-1:], chosen.feature_size)
-    return ON_POOLED[kind.head](body, encoder, spec.target.size, of_classes)
-
-
-def _players(settings: TrainSettings, progress: ProgressCallback) -> tuple[Players, Players]:
-    """Meta-train and meta-validation players; nobody is both."""
-    players = read_players(settings.sessions, progress)
-    if not settings.validation_sessions:
-        players = who_played_longer(players, settings.adapt_at_sec, "--adapt-at-sec")
-        return split_by_player(players, settings.validation_fraction, settings.seed)
-    validation_players = read_players(settings.validation_sessions, progress)
-    try:
-        players.spec.check_fits(
-            validation_players.spec,
-            mine=f"the training session folder {settings.sessions[0]}",
-            theirs=f"the validation session folder {settings.validation_sessions[0]}",
-        )
-    except SpecError as error:
-        raise PytrainError(f"these sessions cannot be used together: {error}") from error
-    both = sorted(set(players.ids) & set(validation_players.ids))
-    if both:
-        raise PytrainError(
-            f"player {both[0]!r} is among the players to learn from and those to validate on "
-            f"({len(both)} such players): leave them out of one of the two"
-        )
-    return (
-        who_played_longer(players, settings.min_cut_sec, "--min-cut-sec"),
-        who_played_longer(validation_players, settings.adapt_at_sec, "--adapt-at-sec"),
-    )
-
-
-def _meta_train(
-    settings: TrainSettings,
-    learner: Learner,
-    sampler: TaskSampler,
-    validation: Validation,
-    checkpoints: CheckpointFile,
-    progress: ProgressCallback,
-) -> _Trained:
-    """The outer loop on the players' tasks; what was best on the meta-validation players is kept."""
-    meta_params = learner.init_meta_params(settings.seed)
-    if learner.settings.meta_steps == 0 or not learner.kind.is_trained:
-        return _Trained(*learner.split(meta_params), meta_steps=0, best_step=0, stopped_early=False)
-    processes = checkpoints.processes
-    with _tensorboard(settings if processes.is_first else replace(settings, log_dir=None)) as log:
-        watching = Watching(
-            validate=partial(_validate, learner, validation),
-            validations=settings.validations,
-            patience=settings.patience,
-            compile=settings.compile,
-            progress=progress,
-            log=log,
-            checkpoints=checkpoints,
-            processes=processes,
-        )
-        on_device = Learner(learner.algorithm, learner.model.on(processes.device), learner.settings)
-        meta_params = {name: value.to(processes.device) for name, value in meta_params.items()}
-        loop = OuterLoop(on_device, meta_params, _draw(learner, sampler, processes.device), watching)
-        meta_params = loop.run()
-    split = learner.split({name: value.cpu() for name, value in meta_params.items()})
-    return _Trained(*split, loop.step, loop.best_step, loop.stopped_early)
-
-
 def _device(name: str) -> torch.device:
     """Where to train; auto takes a GPU if there is one. Raises PytrainError for one that is not there."""
     if name == "auto":
@@ -274,72 +238,9 @@ def _device(name: str) -> torch.device:
         raise PytrainError(f"--device {name} cannot be used ({reason}): use auto or cpu") from error
 
 
-def _draw(learner: Learner, sampler: TaskSampler, device: torch.device) -> Draw:
-    """Fresh meta-batches of players, prepared for the learner."""
-
-    def on_device(batch: Batch) -> Batch:
-        return Batch(*(column.to(device) for column in vars(batch).values()))
-
-    def draw() -> Tasks:
-        tasks = learner.draw(sampler)
-        spans = tasks.spans and tasks.spans.to(device)
-        return Tasks(tuple(map(on_device, tasks.supports)), on_device(tasks.query), spans)
-
-    return draw
-
-
-def _validate(learner: Learner, validation: Validation, meta_params: Params) -> dict[str, float]:
-    """Error before and after adaptation as it was trained; the pooled model is to be best without any."""
-    chosen = learner.settings
-    model, params = learner.split({name: value.detach().cpu() for name, value in meta_params.items()})
-    adapted = (chosen.inner_lr, chosen.num_inner_steps, min(chosen.support_size, LARGEST_SUPPORT))
-    if not learner.kind.is_best_adapted:
-        adapted = (chosen.inner_lr, 0, 1)
-    scores = {
-        "error_before": validation.error(model, params, 0.0, 0, 1),
-        "error_after": validation.error(model, params, *adapted),
-    }
-    if model.target.kind == "category":
-        scores["loss_after"] = validation.score(model, params, *adapted)
-    return scores
-
-
-def _inner_loop(learner: Learner, adaptation: Adaptation) -> dict[str, Any]:
-    return {
-        "inner_lr": adaptation.inner_lr,
-        "num_inner_steps": adaptation.num_inner_steps,
-        "support_size": adaptation.support_size,
-        "optimiser": learner.model.optimiser,
-        "first_order": learner.kind.first_order,
-        "trust_radius": adaptation.trust_radius,
-    }
-
-
 def _check_can_write(out: Path) -> None:
     """Before anything long starts."""
     if out.suffix != ".brain":
         raise PytrainError(f"--out is {out}: name a file that ends in .brain")
     if not out.parent.is_dir():
         raise PytrainError(f"--out is {out}, but there is no folder {out.parent}: make it first")
-
-
-def _log_nothing(step: int, scores: dict[str, float]) -> None:
-    del step, scores
-
-
-@contextmanager
-def _tensorboard(settings: TrainSettings) -> Iterator[Any]:
-    """A function that logs scores at a step; without --log-dir it does nothing."""
-    if settings.log_dir is None:
-        yield _log_nothing
-        return
-    # Here and not above: importing it takes a second.
-    from torch.utils.tensorboard import SummaryWriter
-
-    with SummaryWriter(str(settings.log_dir / settings.algorithm)) as writer:
-
-        def log(step: int, scores: dict[str, float]) -> None:
-            for name, value in scores.items():
-                writer.add_scalar(name, value, step)
-
-        yield log

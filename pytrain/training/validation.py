@@ -1,202 +1,159 @@
-"""Meta-validation: the error of the meta-validation players before and after adaptation.
+"""Measuring on whole players: their error before and after adaptation, after more and more seconds of play.
 
-Keeps the best model during training, and at its end chooses how the brain adapts in play (step size, number
-of steps, size of the support set): for every algorithm on the same grid, by the same score, on these players.
+The meta-validation players keep the best model during training, and at its end choose how the brain adapts
+(`choosing`); the judges, who are used for nothing else, tell what that gains (`judging`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import repeat
 
 import torch
 from torch import Tensor
 
+from adaptive_agents.model.inner_loop import steps_for
 from pytrain.data.dataset import Players
 from pytrain.data.tasks import Batch, newest_known, spread_between
-from pytrain.errors import PytrainError
-from pytrain.learners.inner_loop import adapt, adapter_of, for_each_task, trajectory
+from pytrain.learners.inner_loop import adapt, for_each_task, trajectory
 from pytrain.models.model import Model
 from pytrain.models.networks import Params
-from pytrain.progress import Progress, ProgressCallback, silent
 
-FURTHER = 2.0  # an end of the list that is best makes one more step size worth a try, so much beyond it
-STEP_COUNTS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100)
-SEARCH_PLAYERS = 24  # of a vector: enough to tell settings apart; what is reported is measured on all
-SEARCH_PLAYERS_CATEGORY = 96  # a right or wrong class tells less than a distance
-FIRST_SUPPORT_SIZE = 256
 QUERY_SIZE = 256
-LARGEST_COST = 40_000  # examples through the network in one adaptation, which runs beside a game
-GIVE_UP = 1.05  # more steps are not tried once they raised the score to this many times the best
-WORTH_PAYING_FOR = 0.03  # a costlier setting has to add this part to what adaptation gains
-RADIUS_MARGIN = 3.0  # how much further than any meta-validation player a real one may adapt
+QUERY_SHARE = 1 / 3  # at least of each player's play, at its end; the seconds before are for supports
 
 
 @dataclass(frozen=True)
-class Adaptation:
-    """How a brain adapts, and what that gains on the meta-validation players."""
+class Setting:
+    """How to adapt: as `adaptive_agents.model.inner_loop.InnerLoop` says."""
 
     inner_lr: float
     num_inner_steps: int
     support_size: int
-    score: float  # after adaptation: what the setting was chosen by
-    error: float
-    distance: float  # the largest L2 distance of adapted from initial parameters, over the players
+    moments_per_step: float = 0.0
 
     @property
     def cost(self) -> int:
-        """Examples that one adaptation passes through the network."""
+        """Examples that one adaptation passes through the network, at most."""
         return self.num_inner_steps * self.support_size
 
-    @property
-    def trust_radius(self) -> float:
-        """How far play may move the parameters."""
-        return RADIUS_MARGIN * self.distance
+    def steps_for(self, moments: Tensor) -> Tensor:
+        """How many steps each of the tasks `(tasks,)` takes that have shown so many moments."""
+        steps = (
+            steps_for(each, self.num_inner_steps, self.moments_per_step) for each in moments.int().tolist()
+        )
+        return torch.tensor(list(steps))
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Some players' figures at each point of a curve."""
+
+    errors: Tensor  # (points, players): distance in target units, or 1 - accuracy
+    scores: Tensor  # (points, players): what is chosen by, see `Validation.scores_of`
+    distances: Tensor  # (points, players): L2, of the adapted parameters from the initial ones
+    errors_in_deviations: Tensor  # (points, numbers): of a model that has them, of each output by itself
+
+
+NO_ADAPTATION = Setting(0.0, 0, 1)
 
 
 class Validation:
-    """The meta-validation players, cut once: support before a second of play, query after it."""
+    """Players, cut at each second of a curve: support before it, and one query after all of them.
 
-    def __init__(self, players: Players, at_sec: float) -> None:
-        self._players = players
+    A query is the last third of a player's play, or all that was observed after the last second of the curve
+    if that is more. Who played for less than the curve is cut no later than that: such points show the
+    seconds they have.
+    """
+
+    def __init__(self, players: Players, curve_sec: Sequence[float]) -> None:
+        self.players = players
+        self.curve_sec = tuple(sorted(curve_sec))
         self._who = torch.arange(len(players))
-        self._cut = torch.full_like(self._who, round(at_sec * players.spec.tick_rate_hz))
-        self._query = spread_between(players, self._who, self._cut, players.last_ticks + 1, QUERY_SIZE)
-        category = players.spec.target.kind == "category"
-        count = SEARCH_PLAYERS_CATEGORY if category else SEARCH_PLAYERS
-        self._search = torch.randperm(len(players), generator=torch.Generator().manual_seed(0))[:count]
+        rate = players.spec.tick_rate_hz
+        last = players.last_ticks
+        latest = torch.tensor([round(self.curve_sec[-1] * rate)])
+        query_from = torch.minimum(latest, (last * (1 - QUERY_SHARE)).long())
+        self._cuts = [torch.minimum(torch.tensor([round(sec * rate)]), query_from) for sec in self.curve_sec]
+        self._query = spread_between(players, self._who, query_from, last + 1, QUERY_SIZE)
 
-    def error(
-        self, model: Model, params: Params, inner_lr: float, num_inner_steps: int, support_size: int
-    ) -> float:
-        """Mean over the players of the error after that many steps; 0 steps is no adaptation."""
-        adapted = self._adapted(model, params, inner_lr, num_inner_steps, support_size)
-        return float(self._errors(model, adapted, self._who).mean())
+    def __len__(self) -> int:
+        return len(self.players)
 
-    def score(
-        self, model: Model, params: Params, inner_lr: float, num_inner_steps: int, support_size: int
-    ) -> float:
-        """What models and settings are chosen by, the lower the better.
+    def some(self, count: int) -> Validation:
+        """With so many of the players, drawn at random, or all if there are no more."""
+        if count >= len(self):
+            return self
+        drawn = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))[:count]
+        return Validation(self.players.select(sorted(drawn.tolist())), self.curve_sec)
 
-        The error of a vector; for a category the negative log-likelihood, which tells the better of two
-        models from far fewer examples than their accuracy does.
+    def measure(self, model: Model, params: Params, setting: Setting) -> Measured:
+        """What comes of a setting at each point of the curve."""
+        start = for_each_task(params, len(self))
+        points = range(len(self.curve_sec) if setting.num_inner_steps > 0 else 1)
+        parts = [self._measured(model, start, self.adapted(model, params, setting, each)) for each in points]
+        if len(parts) < len(self.curve_sec):  # without a step all of them are the same
+            parts *= len(self.curve_sec)
+        return Measured(*(torch.stack(columns) for columns in zip(*parts, strict=True)))
+
+    def error(self, model: Model, params: Params, setting: Setting) -> float:
+        """Mean error over the curve and the players: a distance in target units, or 1 - accuracy."""
+        return float(self.measure(model, params, setting).errors.mean())
+
+    def score(self, model: Model, params: Params, setting: Setting) -> float:
+        """What models and settings are chosen by, the lower the better: the mean of all scores."""
+        return float(self.measure(model, params, setting).scores.mean())
+
+    def errors_of(self, model: Model, adapted: Params) -> Tensor:
+        """Each player's error on their query `(players,)`, with parameters of their own."""
+        return mean_errors(model, model.predict(adapted, self._query.observations), self._query)
+
+    def scores_of(self, model: Model, adapted: Params) -> Tensor:
+        """Each player's error; for a category the negative log-likelihood of the query `(players,)`.
+
+        That tells the better of two models from far fewer examples than their accuracy does.
         """
-        adapted = self._adapted(model, params, inner_lr, num_inner_steps, support_size)
-        return self._score(model, adapted, self._who)
-
-    def choose_adaptation(
-        self,
-        model: Model,
-        params: Params,
-        progress: ProgressCallback = silent,
-        *,
-        may_adapt: bool = True,
-    ) -> Adaptation:
-        """The cheapest setting of the grid whose score is about the lowest; no step at all is one of them.
-
-        Every step size with one size of the support set; then the best and longer ones with larger sets,
-        which bear them, for as long as that helps, or with smaller ones if it does not. With `may_adapt`
-        False (a support size of 0) nothing is tried.
-        """
-        if not may_adapt:
-            return self._measured_on_all(model, params, Adaptation(0.0, 0, 0, math.nan, math.nan, 0.0))
-        inner_lrs = adapter_of(model).inner_lrs(model)
-        sizes = adapter_of(model).support_sizes(model)
-        first_size = min(sizes, key=lambda size: abs(size - FIRST_SUPPORT_SIZE))
-        larger = [size for size in sizes if size > first_size]
-        smaller = [size for size in reversed(sizes) if size < first_size]
-        total = len(inner_lrs) + 1 + 3 * len(larger)
-        without = Adaptation(inner_lrs[0], 0, 0, self._score(model, params, self._search), math.nan, 0.0)
-        tried: list[Adaptation] = []
-        done = 0
-
-        def try_all(inner_lrs: tuple[float, ...], support_size: int) -> None:
-            nonlocal done
-            for inner_lr in inner_lrs:
-                tried.extend(self._along(model, params, inner_lr, support_size))
-                done += 1
-                scores = {"score": min(tried, key=_score).score} if tried else {}
-                progress(Progress("choose adaptation", done, total, scores))
-
-        try_all(inner_lrs, first_size)
-        if not tried:
-            raise PytrainError(
-                "adaptation diverges at every step size: train for longer, or with another --seed"
-            )
-        best_lr = min(tried, key=_score).inner_lr
-        if len(inner_lrs) > 1 and best_lr == inner_lrs[0]:
-            inner_lrs = (best_lr * FURTHER, *inner_lrs)
-            try_all(inner_lrs[:1], first_size)
-        elif len(inner_lrs) > 1 and best_lr == inner_lrs[-1]:
-            inner_lrs = (*inner_lrs, best_lr / FURTHER)
-            try_all(inner_lrs[-1:], first_size)
-        best = inner_lrs.index(min(tried, key=_score).inner_lr)
-        for others in (larger, smaller):
-            for size in others:
-                before = min(tried, key=_score).score
-                try_all(inner_lrs[max(0, best - 2) : best + 1], size)
-                now = min(tried, key=_score).score
-                if before - now < WORTH_PAYING_FOR * (without.score - now):
-                    break
-            if min(tried, key=_score).support_size > first_size:
-                break
-        tried.append(without)
-        lowest = min(tried, key=_score).score
-        good_enough = lowest + WORTH_PAYING_FOR * (without.score - lowest)
-        progress(Progress("choose adaptation", total, total, {"score": lowest}))
-        chosen = min((each for each in tried if each.score <= good_enough), key=lambda each: each.cost)
-        return self._measured_on_all(model, params, chosen)
-
-    def _along(
-        self, model: Model, params: Params, inner_lr: float, support_size: int
-    ) -> Iterator[Adaptation]:
-        """The settings met on the way to the largest number of steps; ends early where it only gets worse."""
-        support = self._support(model, support_size, self._search)
-        start = for_each_task(params, len(self._search))
-        best = math.inf
-        steps = min(adapter_of(model).most_steps, LARGEST_COST // support_size)
-        for step, adapted in enumerate(trajectory(model, start, repeat(support, steps), inner_lr), start=1):
-            if step in STEP_COUNTS:
-                score = self._score(model, adapted, self._search)
-                if not score < GIVE_UP * best:  # also ends at NaN
-                    return
-                best = min(best, score)
-                yield Adaptation(inner_lr, step, support_size, score, math.nan, 0.0)
-
-    def _measured_on_all(self, model: Model, params: Params, chosen: Adaptation) -> Adaptation:
-        adapted = self._adapted(model, params, chosen.inner_lr, chosen.num_inner_steps, chosen.support_size)
-        moved = torch.cat([(adapted[name] - start).flatten(1) for name, start in params.items()], dim=1)
-        return replace(
-            chosen,
-            score=self._score(model, adapted, self._who),
-            error=float(self._errors(model, adapted, self._who).mean()),
-            distance=float(moved.norm(dim=1).max()),
-        )
-
-    def _adapted(
-        self, model: Model, params: Params, inner_lr: float, num_inner_steps: int, support_size: int
-    ) -> Params:
-        support = self._support(model, support_size, self._who)
-        start = for_each_task(params, len(self._who))
-        return adapt(model, start, repeat(support, num_inner_steps), inner_lr)
-
-    def _support(self, model: Model, size: int, who: Tensor) -> Batch:
-        return model.prepared(newest_known(self._players, who, self._cut[who], size))
-
-    def _errors(self, model: Model, params: Params, who: Tensor) -> Tensor:
-        query = self._query_of(who)
-        return mean_errors(model, model.predict(params, query.observations), query)
-
-    def _score(self, model: Model, params: Params, who: Tensor) -> float:
         if model.target.kind == "category":
-            return float(model.losses(params, model.prepared(self._query_of(who))).mean())
-        return float(self._errors(model, params, who).mean())
+            return model.losses(adapted, model.prepared(self._query))
+        return self.errors_of(model, adapted)
 
-    def _query_of(self, who: Tensor) -> Batch:
-        columns = (self._query.observations, self._query.targets, self._query.weights)
-        return Batch(*(column[who] for column in columns))
+    def support(self, model: Model, point: int, size: int) -> Batch:
+        """The newest moments known at a point of the curve, prepared; without columns that nobody fills."""
+        known = newest_known(self.players, self._who, self._cuts[point], size)
+        first = int((known.weights > 0).any(0).int().argmax())
+        return model.prepared(Batch(*(column[:, first:] for column in vars(known).values())))
+
+    def adapted(self, model: Model, params: Params, setting: Setting, point: int) -> Params:
+        """What each player has at a point of the curve: parameters `(players, *shape)`."""
+        start = for_each_task(params, len(self))
+        if setting.num_inner_steps == 0:
+            return start
+        support = self.support(model, point, setting.support_size)
+        steps = setting.steps_for((support.weights > 0).sum(1))
+        most = int(steps.max())
+        if (steps == most).all():
+            return adapt(model, start, repeat(support, most), setting.inner_lr)
+        adapted = start
+        for step, after in enumerate(trajectory(model, start, repeat(support, most), setting.inner_lr), 1):
+            goes_on = steps >= step
+            adapted = {
+                name: torch.where(goes_on.view(-1, *(1,) * (value.dim() - 1)), value, adapted[name])
+                for name, value in after.items()
+            }
+        return adapted
+
+    def _measured(
+        self, model: Model, start: Params, adapted: Params
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """A point of the curve: the columns of `Measured`."""
+        moved = torch.cat([(adapted[name] - value).flatten(1) for name, value in start.items()], dim=1)
+        sure = torch.zeros(0)
+        if model.has_deviations:
+            away = (model.predict(adapted, self._query.observations) - self._query.targets).abs()
+            deviations = model.deviations(adapted, self._query.observations)
+            sure = (away / deviations)[self._query.weights > 0].flatten()
+        return self.errors_of(model, adapted), self.scores_of(model, adapted), moved.norm(dim=1), sure
 
 
 def mean_errors(model: Model, predictions: Tensor, query: Batch) -> Tensor:
@@ -206,7 +163,3 @@ def mean_errors(model: Model, predictions: Tensor, query: Batch) -> Tensor:
     else:
         each = (predictions - query.targets).norm(dim=-1)
     return (each * query.weights).sum(-1) / query.weights.sum(-1)
-
-
-def _score(adaptation: Adaptation) -> float:
-    return adaptation.score

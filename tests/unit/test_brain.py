@@ -398,3 +398,30 @@ def test_a_frozen_part_that_was_damaged_is_refused(tmp_path: Path) -> None:
     damaged = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
     with pytest.raises(BrainError, match=r"is damaged"):
         Brain.load(damaged, "a.brain")
+
+
+def test_a_brain_takes_as_many_steps_as_a_profile_has_examples_for(tmp_path):
+    """Profiles of one run take their own numbers of steps; who has shown nothing takes none."""
+    loop = {"inner_lr": 0.1, "num_inner_steps": 8, "moments_per_step": 4.0}
+    brain = make_tiny_brain(tmp_path / "a.brain", inner_loop=loop)
+    random = np.random.default_rng(0)
+    rows, profiles = 32, 4
+    shown = np.array([0, 3, 14, 32])
+    support = SupportSet(
+        random.standard_normal((profiles, rows, brain.input_size)).astype(np.float32),
+        random.standard_normal((profiles, rows, brain.spec.target_columns)).astype(np.float32),
+        (np.arange(rows) < shown[:, None]).astype(np.float32),
+    )
+    params = {name: np.repeat(value[None], profiles, axis=0) for name, value in brain.init_params.items()}
+    found = brain.adapt(params, support)
+    assert [brain.inner_loop.steps_for(int(each)) for each in shown] == [0, 1, 4, 8]
+    for profile, steps in enumerate((0, 1, 4, 8)):
+        mine = slice(profile, profile + 1)
+        alone = brain.adapt(
+            {name: value[mine] for name, value in params.items()},
+            SupportSet(*(column[mine] for column in support.columns())),
+            num_inner_steps=steps,
+        )
+        for name, value in alone.params.items():
+            np.testing.assert_allclose(found.params[name][mine], value, rtol=1e-6)
+        np.testing.assert_allclose(found.loss_after[mine], alone.loss_after, rtol=1e-5)

@@ -30,6 +30,8 @@ def make_checkpoint(step: int = 3, size: int = 4) -> Checkpoint:
     state = OuterState.of(step, params, adam)
     return Checkpoint(
         fingerprint=FINGERPRINT,
+        stage="meta-train",
+        earlier={"base": torch.ones(2)},
         now=state,
         good=state,
         times_diverged=1,
@@ -138,12 +140,14 @@ def test_what_is_read_is_what_was_written_to_the_bit(params, best_score, fingerp
         good=replace(state, step=4),
         best_params=params,
         best_score=best_score,
+        stage="pooled model",
+        earlier=params,
     )
     read = Checkpoint.from_bytes(written.to_bytes(), Path("a.checkpoint"), fingerprint)
     assert (read.now.step, read.good.step, read.best_step, read.times_diverged) == (5, 4, 2, 1)
     assert repr(read.best_score) == repr(best_score)  # NaN too, whose bits mean nothing
-    assert read.scores == written.scores
-    for part in (read.now.meta_params, read.good.meta_params, read.best_params):
+    assert (read.scores, read.stage) == (written.scores, "pooled model")
+    for part in (read.now.meta_params, read.good.meta_params, read.best_params, read.earlier):
         assert list(part) == list(params)
         assert all(same_bits(part[name], value) for name, value in params.items())
     assert all(same_bits(value, read.now.optimiser[name]) for name, value in state.optimiser.items())
@@ -172,7 +176,7 @@ def test_no_checkpoint_and_one_of_another_version_are_told_apart(tmp_path):
         Checkpoint.load(tmp_path / "gone.checkpoint", FINGERPRINT)
     data = bytearray(make_checkpoint().to_bytes())
     data[8] = 7
-    with pytest.raises(PytrainError, match="has version 7, this pytrain reads version 1"):
+    with pytest.raises(PytrainError, match="has version 7, this pytrain reads version 2"):
         Checkpoint.from_bytes(bytes(data), Path("a.checkpoint"), FINGERPRINT)
 
 

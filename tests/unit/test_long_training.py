@@ -20,8 +20,8 @@ from pytrain.console import PROGRESS_VARIABLE
 from pytrain.errors import PytrainError
 from pytrain.learners import gradient
 from pytrain.settings import TrainSettings
+from pytrain.training import choosing
 from pytrain.training import train as training
-from pytrain.training import validation
 from pytrain.training.checkpoint import Checkpoint
 from pytrain.training.train import command_line, train
 from tests.synthetic_players import write_sessions
@@ -35,6 +35,7 @@ QUICK = {
     "query_size": 16,
     "validations": 4,
     "meta_steps": 60,
+    "pooled_steps": 20,
 }
 
 
@@ -43,7 +44,7 @@ def small_grid():
     """One of the settings that are tried for adaptation: the choice is not what is tested here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gradient, "INNER_LRS", (0.2,))
-        patch.setattr(validation, "STEP_COUNTS", (1,))
+        patch.setattr(choosing, "STEP_COUNTS", (1,))
         patch.setattr(gradient, "SUPPORT_SIZES", (128,))
         yield
 
@@ -63,8 +64,8 @@ def exported(monkeypatch) -> dict:
     """Tracing the graphs takes seconds; what would have been written is handed out instead."""
     written: dict = {}
 
-    def keep(path, model, params, spec, about):
-        written.update(path=path, model=model, params=params, spec=spec, **about)
+    def keep(path, model, params, spec, about, frozen):
+        written.update(path=path, model=model, params=params, spec=spec, frozen=frozen, **about)
 
     monkeypatch.setattr(training, "export_brain", keep)
     return written
@@ -82,11 +83,11 @@ def parameters(exported: dict) -> dict[str, torch.Tensor]:
     return dict(exported["params"]) | {f"rate of {name}": value for name, value in rates.items()}
 
 
-def interrupt_at(step: int, number: signal.Signals = signal.SIGINT):
+def interrupt_at(step: int, number: signal.Signals = signal.SIGINT, stage: str = "meta-train"):
     """A progress callback that is Ctrl-C in a certain meta step."""
 
     def watch(progress) -> None:
-        if (progress.stage, progress.done) == ("meta-train", step):
+        if (progress.stage, progress.done) == (stage, step):
             signal.raise_signal(number)
 
     return watch
@@ -107,6 +108,36 @@ def test_a_resumed_training_gives_the_same_brain_to_the_bit(sessions, tmp_path, 
     assert resumed.keys() == straight.keys()
     assert all(torch.equal(resumed[name], value) for name, value in straight.items())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("algorithm", ["fomaml", "bayes"])
+def test_an_interruption_in_the_pooled_stage_does_not_show_in_the_brain(
+    sessions, tmp_path, exported, said, algorithm
+):
+    chosen = settings(sessions, tmp_path / "a.brain", algorithm=algorithm, pooled_steps=60)
+    train(chosen)
+    straight, frozen = parameters(exported), exported["frozen"]
+    with pytest.raises(KeyboardInterrupt):
+        train(chosen, interrupt_at(40, stage="pooled model"))
+    assert "pooled model: checkpoint of meta step 41: " in said()
+    told = []
+    train(replace(chosen, resume=True), told.append)
+    assert next(each for each in told if each.stage == "pooled model").done == 41
+    assert next(each for each in told if each.stage == "meta-train").done == 20
+    resumed = parameters(exported)
+    assert all(torch.equal(resumed[name], value) for name, value in straight.items())
+    if frozen is not None:
+        assert all(torch.equal(exported["frozen"][1][name], value) for name, value in frozen[1].items())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pooled_model_is_not_trained_again_when_its_learner_was_interrupted(sessions, tmp_path, exported):
+    chosen = settings(sessions, tmp_path / "a.brain")
+    with pytest.raises(KeyboardInterrupt):
+        train(chosen, interrupt_at(40))
+    told = []
+    train(replace(chosen, resume=True), told.append)
+    assert "pooled model" not in {each.stage for each in told}
 
 
 def test_an_interrupted_training_says_where_its_checkpoint_is_and_how_to_go_on(
@@ -179,7 +210,7 @@ def test_patience_is_told_in_the_result(sessions, tmp_path, exported):
     """With steps as small as these nothing gets better, to the last digit that a score has."""
     chosen = settings(sessions, tmp_path / "a.brain", meta_lr=1e-30, validations=20, patience=2)
     result = train(chosen)
-    assert (result.meta_steps, result.best_step, result.stopped_early) == (9, 3, True)
+    assert (result.meta_steps, result.best_step, result.stopped_early) == (6, 0, True)
 
 
 def test_tensorboard_shows_loss_errors_and_learning_rate_of_each_learner(sessions, tmp_path, exported):
@@ -187,10 +218,11 @@ def test_tensorboard_shows_loss_errors_and_learning_rate_of_each_learner(session
 
     for algorithm in ("maml", "pooled"):
         train(settings(sessions, tmp_path / "a.brain", algorithm=algorithm, log_dir=tmp_path / "logs"))
-        events = EventAccumulator(str(tmp_path / "logs" / algorithm))
+        events = EventAccumulator(str(tmp_path / "logs" / f"{algorithm}-seed-0"))
         events.Reload()
         assert set(events.Tags()["scalars"]) == {"loss", "error_before", "error_after", "learning_rate"}
-        assert [event.step for event in events.Scalars("error_after")] == [15, 30, 45, 60]
+        start = [0] if algorithm == "maml" else []
+        assert [event.step for event in events.Scalars("error_after")] == [*start, 15, 30, 45, 60]
         rates = [event.value for event in events.Scalars("learning_rate")]
         assert rates == sorted(rates, reverse=True)
 
@@ -247,14 +279,14 @@ import os, sys
 import numpy as np
 from pytrain import cli
 from pytrain.learners import gradient
-from pytrain.training import validation
+from pytrain.training import choosing
 from pytrain.training import train as training
 
-def keep(path, model, params, spec, about):
+def keep(path, model, params, spec, about, frozen):
     np.savez(os.environ["OUT"], **{name: value.numpy() for name, value in params.items()})
 
 training.export_brain = keep
-gradient.INNER_LRS, validation.STEP_COUNTS, gradient.SUPPORT_SIZES = (0.2,), (1,), (128,)
+gradient.INNER_LRS, choosing.STEP_COUNTS, gradient.SUPPORT_SIZES = (0.2,), (1,), (128,)
 sys.exit(cli.main(sys.argv[1:]))
 """
 

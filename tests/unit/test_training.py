@@ -11,8 +11,10 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -29,10 +31,11 @@ from pytrain.models.model import Model
 from pytrain.models.networks import MLP
 from pytrain.models.normalisation import Normalisation
 from pytrain.settings import ALGORITHMS, DEFAULTS, TrainSettings
+from pytrain.training import choosing
 from pytrain.training import train as training
-from pytrain.training import validation
+from pytrain.training.choosing import choose_adaptation
 from pytrain.training.train import command_line, train
-from pytrain.training.validation import Validation
+from pytrain.training.validation import NO_ADAPTATION, Setting, Validation
 from tests.shared_trace import TracedOnce
 from tests.synthetic_players import HORIZON_TICKS, make_players, write_sessions
 
@@ -42,6 +45,7 @@ QUICK = {
     "support_size": 200,
     "inner_batch_size": 32,
     "validations": 2,
+    "pooled_steps": 40,
 }
 TRAINED = {
     "pooled": {"meta_steps": 200},
@@ -60,7 +64,7 @@ def small_grid():
     """A few of the settings that are tried for adaptation: the whole grid takes longer than the training."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gradient, "INNER_LRS", (0.2, 0.05))
-        patch.setattr(validation, "STEP_COUNTS", (1, 5, 20, 50))
+        patch.setattr(choosing, "STEP_COUNTS", (1, 5, 20, 50))
         patch.setattr(gradient, "SUPPORT_SIZES", (128, 256))
         yield
 
@@ -103,8 +107,8 @@ def no_export(monkeypatch) -> dict:
     """Tracing the graphs takes seconds; what would have been written is handed out instead."""
     written: dict = {}
 
-    def keep(path, model, params, spec, about):
-        written.update(path=path, model=model, params=params, spec=spec, **about)
+    def keep(path, model, params, spec, about, frozen):
+        written.update(path=path, model=model, params=params, spec=spec, frozen=frozen, **about)
 
     monkeypatch.setattr(training, "export_brain", keep)
     return written
@@ -163,11 +167,69 @@ def test_one_seed_gives_one_model(sessions, tmp_path, no_export, algorithm):
     def weights(seed: int) -> torch.Tensor:
         train(settings(sessions, tmp_path / "a.brain", algorithm=algorithm, meta_steps=3, seed=seed))
         everything = no_export["model"].shared | no_export["params"]
-        return everything["layer1.weight"]
+        return everything.get("layer1.weight", everything.get("encoder.layer1.weight"))
 
     first, same, other = weights(1), weights(1), weights(2)
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
+
+
+def test_a_learner_starts_from_the_pooled_model_and_carries_it(sessions, tmp_path, no_export):
+    """With steps as small as these it stays where it started."""
+    tiny = {"meta_lr": 1e-30, "weight_decay": 0.0}
+    train(settings(sessions, tmp_path / "a.brain", **tiny))
+    carried, params = no_export["frozen"][1], no_export["params"]
+    assert params.keys() == carried.keys()
+    assert all(torch.equal(params[name], value) for name, value in carried.items())
+    train(settings(sessions, tmp_path / "p.brain", algorithm="pooled", meta_steps=QUICK["pooled_steps"]))
+    assert no_export["frozen"] is None
+
+
+@pytest.mark.slow
+def test_a_pooled_brain_is_taken_instead_of_training_it_again(sessions, tmp_path):
+    pooled = tmp_path / "pooled.brain"
+    train(settings(sessions, pooled, algorithm="pooled", meta_steps=40))
+    stages = []
+    chosen = settings(sessions, tmp_path / "a.brain", pooled=pooled, pooled_steps=None)
+    train(chosen, lambda progress: stages.append(progress.stage))
+    assert "pooled model" not in stages
+    frozen, brain = Brain.open(pooled), Brain.open(tmp_path / "a.brain")
+    seen = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
+    np.testing.assert_allclose(brain.predict_frozen(seen), frozen.predict(seen), atol=1e-6)
+    assert not np.allclose(brain.predict(seen), frozen.predict(seen), atol=1e-3)
+    for changes, message in (
+        ({"hidden_sizes": (16,)}, r"its network is .*\[32, 32\].* here it is .*\[16\]"),
+        ({"split_seed": 3}, r"its normalisation .* train it again on these sessions"),
+        ({"window": 2}, "its window is 1, here it is 2"),
+        ({"pooled": tmp_path / "a.brain"}, "its algorithm is maml, here it is pooled"),
+    ):
+        with pytest.raises(PytrainError, match=message):
+            train(replace(chosen, **changes))
+
+
+def test_where_meta_training_makes_it_worse_the_pooled_model_stays(sessions, tmp_path, no_export):
+    """Steps far too long for anything to come of them: validation keeps the start."""
+    result = train(
+        settings(sessions, tmp_path / "a.brain", inner_lr=0.0, meta_lr=3.0, meta_steps=6, validations=6)
+    )
+    carried = no_export["frozen"][1]
+    assert result.best_step == 0
+    assert all(torch.equal(no_export["params"][name], value) for name, value in carried.items())
+
+
+def test_bayes_and_memory_need_a_pooled_model(sessions, tmp_path):
+    with pytest.raises(PytrainError, match="bayes builds on the pooled model"):
+        train(settings(sessions, tmp_path / "a.brain", algorithm="bayes", pooled_steps=0))
+
+
+def test_what_is_told_comes_from_the_judges(sessions, tmp_path, no_export):
+    result = train(settings(sessions, tmp_path / "a.brain"))
+    judged = no_export["scores"]["judge"]
+    assert judged["players"] == result.judged.players == 6
+    assert judged["verdict"] == result.judgement.verdict == result.judged.verdict
+    assert no_export["training"]["judges"] == 6
+    assert "verdict" not in no_export["scores"]["meta_validation"]
+    assert no_export["scores"]["meta_validation"]["players"] == 16
 
 
 def test_scratch_keeps_its_random_initialisation(sessions, tmp_path, no_export):
@@ -183,26 +245,33 @@ def test_the_best_model_on_meta_validation_is_kept(sessions, tmp_path, no_export
     )
     train(chosen, lambda progress: seen.append(dict(progress.scores)))
     model, params = no_export["model"], no_export["params"]
-    kept = Validation(make_players(16, first=60), 20.0).error(model, params, 0.0, 0, 1)
+    kept = Validation(make_players(16, first=60), chosen.adapt_at_sec).error(model, params, NO_ADAPTATION)
     assert kept <= min(scores["error_after"] for scores in seen if "error_after" in scores) + 1e-4
 
 
 def test_without_validation_sessions_some_players_are_kept_for_it(sessions, tmp_path, no_export):
     chosen = settings(sessions, tmp_path / "a.brain", validation_sessions=(), validation_fraction=0.25)
     result = train(chosen)
-    assert (result.players, result.validation_players) == (30, 10)
-    assert len(no_export["training"]["player_ids_sha256"]) == 40
+    assert (result.players, result.validation_players, result.judged.players) == (24, 10, 6)
+    assert len(no_export["training"]["player_ids_sha256"]) == 34
 
 
 def test_progress_is_told_for_every_stage(sessions, tmp_path, no_export):
     stages = []
     train(settings(sessions, tmp_path / "a.brain"), lambda progress: stages.append(progress.stage))
-    assert list(dict.fromkeys(stages)) == ["read sessions", "meta-train", "choose adaptation", "export"]
+    assert list(dict.fromkeys(stages)) == [
+        "read sessions",
+        "pooled model",
+        "meta-train",
+        "choose adaptation",
+        "judge",
+        "export",
+    ]
 
 
 def test_tensorboard_logs_are_written_where_asked(sessions, tmp_path, no_export):
     train(settings(sessions, tmp_path / "a.brain", log_dir=tmp_path / "logs"))
-    assert list((tmp_path / "logs" / "maml").glob("events.out.tfevents.*"))
+    assert list((tmp_path / "logs" / "maml-seed-0").glob("events.out.tfevents.*"))
 
 
 def test_a_player_on_both_sides_is_named(sessions, tmp_path):
@@ -224,11 +293,9 @@ def test_training_and_validation_must_have_one_spec(sessions, tmp_path):
 
 
 def test_validation_players_who_all_stopped_early_are_refused(sessions, tmp_path):
-    write_sessions(tmp_path / "short", range(200, 203), seconds=10.0)
+    write_sessions(tmp_path / "short", range(200, 203), seconds=2.5)
     chosen = settings(sessions, tmp_path / "a.brain", validation_sessions=(tmp_path / "short",))
-    with pytest.raises(
-        PytrainError, match=r"'player-200' played 9\.9 s, but more than 20 s .*--adapt-at-sec"
-    ):
+    with pytest.raises(PytrainError, match=r"'player-200' played 2\.4 s, but more than 3 s .*--adapt-at-sec"):
         train(chosen)
 
 
@@ -250,8 +317,8 @@ def test_a_sparse_window_is_trained_with_and_named_in_the_manifest(sessions, tmp
 @pytest.mark.parametrize("algorithm", ["maml", "pooled"])
 def test_a_support_size_of_0_means_no_adaptation(sessions, tmp_path, no_export, algorithm):
     result = train(settings(sessions, tmp_path / "a.brain", algorithm=algorithm, support_size=0))
-    assert (result.num_inner_steps, result.support_size) == (0, 0)
-    assert result.error_after == result.error_before
+    assert (result.setting.num_inner_steps, result.setting.support_size) == (0, 0)
+    assert "adapting is not worth it" in result.validated.verdict
     assert no_export["inner_loop"]["trust_radius"] == 0
 
 
@@ -320,10 +387,10 @@ def test_adaptation_is_chosen_where_the_error_is_lowest():
     players = make_players(12)
     model = Model(MLP(3, (16,), 1), players.spec.target, Normalisation.of(players))
     params = model.network.init_params(torch.Generator().manual_seed(0))
-    measure = Validation(players, 20.0)
-    chosen = measure.choose_adaptation(model, params)
-    error = measure.error(model, params, chosen.inner_lr, chosen.num_inner_steps, chosen.support_size)
-    assert error == pytest.approx(chosen.error)
-    assert error < measure.error(model, params, 0.0, 0, 1)
+    measure = Validation(players, (5.0, 20.0, 40.0))
+    chosen = choose_adaptation(measure, model, params)
+    error = measure.error(model, params, chosen.setting)
+    assert error == pytest.approx(chosen.score)
+    assert error < measure.error(model, params, NO_ADAPTATION)
     for steps in (1, 5, 20):
-        assert error <= measure.error(model, params, chosen.inner_lr, steps, 256) * 1.006
+        assert error <= measure.error(model, params, Setting(chosen.setting.inner_lr, steps, 256)) * 1.01

@@ -12,7 +12,8 @@ from adaptive_agents.spec import Field, Spec, Target
 from pytrain.data.dataset import Players
 from pytrain.models.model import Model, Normalisation
 from pytrain.models.networks import MLP
-from pytrain.training.validation import Validation
+from pytrain.training.choosing import choose_adaptation
+from pytrain.training.validation import NO_ADAPTATION, Setting, Validation
 from tests.synthetic_players import TICKS_APART, make_players, players_of
 
 AT_SEC = 20.0
@@ -56,18 +57,18 @@ def test_the_query_lies_after_the_second_that_is_asked_about() -> None:
     """Who says what is true from 20 s on errs by 0: nothing of before is asked."""
     players = players_who_change(1.0, 5.0, AT_SEC)
     model, params = a_model_that_says(5.0, players)
-    assert Validation(players, AT_SEC).error(model, params, 0.0, 0, 1) == pytest.approx(0.0, abs=1e-3)
+    assert Validation(players, (AT_SEC,)).error(model, params, NO_ADAPTATION) == pytest.approx(0.0, abs=1e-3)
 
 
 def test_the_support_lies_before_it_and_its_labels_were_known_by_then() -> None:
     """A player who changes once the last label was known: what is learned is of before, and wrong after."""
     players = players_who_change(1.0, 5.0, AT_SEC - HORIZON_TICKS / RATE + 0.1)
     model, params = a_model_that_says(1.0, players)
-    measure = Validation(players, AT_SEC)
-    before = measure.error(model, params, 0.0, 0, 1)
+    measure = Validation(players, (AT_SEC,))
+    before = measure.error(model, params, NO_ADAPTATION)
     assert before == pytest.approx(4.0, abs=1e-3)
     # At a large step size a single example of after the change would move the prediction.
-    assert measure.error(model, params, 0.5, 20, 128) == pytest.approx(before, abs=0.02)
+    assert measure.error(model, params, Setting(0.5, 20, 128)) == pytest.approx(before, abs=0.02)
 
 
 def test_a_player_learned_by_heart_is_no_better_at_what_comes_after() -> None:
@@ -81,8 +82,8 @@ def test_a_player_learned_by_heart_is_no_better_at_what_comes_after() -> None:
     )
     model = Model(MLP(8, (64, 64), 1), spec.target, Normalisation.of(players))
     params = model.network.init_params(_random())
-    measure = Validation(players, AT_SEC)
-    started, learned = (measure.error(model, params, 0.1, steps, 64) for steps in (0, 300))
+    measure = Validation(players, (AT_SEC,))
+    started, learned = (measure.error(model, params, Setting(0.1, steps, 64)) for steps in (0, 300))
     assert learned > 1.02 * started
 
 
@@ -92,8 +93,8 @@ def test_models_are_chosen_by_error_or_by_likelihood(kind: str) -> None:
     target = players.spec.target
     model = Model(MLP(3, (8,), target.size), target, Normalisation.of(players))
     params = model.network.init_params(_random())
-    measure = Validation(players, AT_SEC)
-    score, error = (ask(model, params, 0.1, 3, 64) for ask in (measure.score, measure.error))
+    measure = Validation(players, (AT_SEC,))
+    score, error = (ask(model, params, Setting(0.1, 3, 64)) for ask in (measure.score, measure.error))
     if kind == "vector":
         assert score == error
     else:
@@ -105,6 +106,6 @@ def test_adaptation_that_only_harms_is_not_chosen() -> None:
     """Who is right after the change, and would learn what was before it, stays as it is."""
     players = players_who_change(1.0, 5.0, AT_SEC - HORIZON_TICKS / RATE + 0.1)
     model, params = a_model_that_says(5.0, players)
-    chosen = Validation(players, AT_SEC).choose_adaptation(model, params)
-    assert chosen.num_inner_steps == 0
-    assert chosen.error == pytest.approx(0.0, abs=1e-3)
+    chosen = choose_adaptation(Validation(players, (AT_SEC,)), model, params)
+    assert chosen.setting.num_inner_steps == 0
+    assert float(chosen.measured.errors.mean()) == pytest.approx(0.0, abs=1e-3)

@@ -249,8 +249,9 @@ class Brain:
             support: what it learns from; a profile needs at least one row of weight > 0 to have a loss. No
                 rows at all (profiles, 0, …) leave the weights as they are, at a loss of 0.
             inner_lr: None means the brain's own.
-            num_inner_steps: None means the brain's own; 0 gives the loss only, and the weights as they were,
-                also where they do not come from gradient steps.
+            num_inner_steps: None means as many as the brain takes for what each profile has shown
+                (`InnerLoop.steps_for`, with one moment for each row of weight > 0); 0 gives the loss only,
+                and the weights as they were, also where they do not come from gradient steps.
             forgetting: None means the brain's own; only brains that keep statistics have one.
 
         Raises:
@@ -262,7 +263,13 @@ class Brain:
             nothing = np.zeros(len(support.weights), np.float32)
             return AdaptResult(dict(params), nothing, nothing)
         settings = self.inner_loop
-        steps = settings.num_inner_steps if num_inner_steps is None else num_inner_steps
+        if num_inner_steps is None:
+            moments = (support.weights > 0).sum(1)
+            steps_of_each = np.array([settings.steps_for(int(each)) for each in moments])
+            if (steps_of_each != steps_of_each[0]).any():
+                return self._adapt_in_groups(params, support, inner_lr, steps_of_each, forgetting)
+            num_inner_steps = int(steps_of_each[0])
+        steps = num_inner_steps
         forgets = {}
         if settings.consolidation == STATISTICS:
             share = settings.forgetting if forgetting is None else forgetting
@@ -283,6 +290,31 @@ class Brain:
         if PRECISION in adapted and steps > 0:
             adapted = with_posterior(adapted)
             loss_after = self.adapt(adapted, support, num_inner_steps=0).loss_before
+        return AdaptResult(adapted, loss_before, loss_after)
+
+    def _adapt_in_groups(
+        self,
+        params: Params,
+        support: SupportSet,
+        inner_lr: float | None,
+        steps: NDArray[np.int64],
+        forgetting: float | None,
+    ) -> AdaptResult:
+        """The profiles that take equally many steps in one run each; `steps (profiles,)`."""
+        adapted = {name: np.empty_like(value) for name, value in params.items()}
+        loss_before, loss_after = np.empty((2, len(steps)), np.float32)
+        for count in np.unique(steps):
+            mine = steps == count
+            part = self.adapt(
+                {name: value[mine] for name, value in params.items()},
+                SupportSet(*(column[mine] for column in support.columns())),
+                inner_lr,
+                int(count),
+                forgetting,
+            )
+            for name, value in part.params.items():
+                adapted[name][mine] = value
+            loss_before[mine], loss_after[mine] = part.loss_before, part.loss_after
         return AdaptResult(adapted, loss_before, loss_after)
 
 

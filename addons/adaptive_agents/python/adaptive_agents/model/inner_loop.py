@@ -14,7 +14,13 @@ AVERAGE, STATISTICS, EXAMPLES = "average", "statistics", "examples"
 KINDS = (AVERAGE, STATISTICS, EXAMPLES)
 """What a brain's `consolidation` can be; consolidation.py has one class for each."""
 
-_LEAST = {"inner_lr": 0.0, "num_inner_steps": 0, "support_size": 0, "trust_radius": 0.0}
+_LEAST = {
+    "inner_lr": 0.0,
+    "num_inner_steps": 0,
+    "support_size": 0,
+    "trust_radius": 0.0,
+    "moments_per_step": 0.0,
+}
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class InnerLoop:
 
     inner_lr: float
     num_inner_steps: int
-    """1 for brains that adapt in closed form."""
+    """At most; 1 for brains that adapt in closed form."""
     support_size: int
     """How many of the newest moments adaptation learns from, each by one example."""
     first_order: bool
@@ -35,6 +41,21 @@ class InnerLoop:
     """Of "statistics": what is left of all that was known, at each new moment; in (0, 1]."""
     round_forgetting: float = 0.9
     """Of "statistics": what is left of it at the end of a round; in (0, 1]."""
+    moments_per_step: float = 0.0
+    """One step for so many moments of the support set: few examples bear few steps. 0: always all of them."""
+
+    def steps_for(self, moments: int) -> int:
+        """How many steps to take on a support set of so many moments; none without any."""
+        return steps_for(moments, self.num_inner_steps, self.moments_per_step)
+
+
+def steps_for(moments: int, num_inner_steps: int, moments_per_step: float) -> int:
+    """See `InnerLoop`; training counts by this too."""
+    if moments == 0 or num_inner_steps == 0:
+        return 0
+    if moments_per_step == 0:
+        return num_inner_steps
+    return min(max(1, round(moments / moments_per_step)), num_inner_steps)
 
 
 @dataclass(frozen=True)
@@ -52,7 +73,7 @@ def inner_loop_of(stored: Mapping[str, Any], name: str) -> InnerLoop:
         BrainError: a setting is missing, of the wrong type or out of its bounds.
     """
     for key, least in _LEAST.items():
-        value = stored.get(key)
+        value = stored.get(key, 0.0 if key == "moments_per_step" else None)  # older brains have none
         allowed = (int, float) if isinstance(least, float) else int
         if isinstance(value, bool) or not isinstance(value, allowed) or not least <= value < math.inf:
             raise BrainError(f"{name}: inner_loop has {key} = {value!r}, it must be {least} or more")
@@ -71,6 +92,7 @@ def inner_loop_of(stored: Mapping[str, Any], name: str) -> InnerLoop:
         consolidation=kind,
         forgetting=_share(stored, "forgetting", 1.0, name),
         round_forgetting=_share(stored, "round_forgetting", 0.9, name),
+        moments_per_step=float(stored.get("moments_per_step", 0.0)),
     )
 
 
