@@ -51,13 +51,13 @@ class Model:
                 "train with maml, reptile or cavia"
             )
 
-    def on(self, device: torch.device) -> Model:
-        """The same model with its tensors on a device."""
+    def to(self, place: torch.device | torch.dtype) -> Model:
+        """The same model with its tensors on a device, or of a precision."""
         return replace(
             self,
-            normalisation=self.normalisation.on(device),
-            shared={name: value.to(device) for name, value in self.shared.items()},
-            rates=None if self.rates is None else {k: v.to(device) for k, v in self.rates.items()},
+            normalisation=self.normalisation.to(place),
+            shared={name: value.to(place) for name, value in self.shared.items()},
+            rates=None if self.rates is None else {k: v.to(place) for k, v in self.rates.items()},
         )
 
     def normalised(self, observations: Tensor) -> Tensor:

@@ -53,9 +53,9 @@ class Normalisation:
         """All that is no plain number, by its name."""
         return {name: value for name, value in vars(self).items() if name != "slot_size"}
 
-    def on(self, device: torch.device) -> Normalisation:
-        """The same on a device."""
-        tensors = {name: value.to(device) for name, value in self.tensors().items()}
+    def to(self, place: torch.device | torch.dtype) -> Normalisation:
+        """The same on a device, or of a precision."""
+        tensors = {name: value.to(place) for name, value in self.tensors().items()}
         return Normalisation(**tensors, slot_size=self.slot_size)
 
     def normalised(self, observations: Tensor) -> Tensor:

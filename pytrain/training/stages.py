@@ -108,7 +108,7 @@ def run_stage(
             processes=processes,
             stage=checkpoints.stage,
         )
-        on_device = Learner(learner.algorithm, learner.model.on(processes.device), learner.settings)
+        on_device = Learner(learner.algorithm, learner.model.to(processes.device), learner.settings)
         meta_params = {name: value.to(processes.device) for name, value in meta_params.items()}
         loop = OuterLoop(on_device, meta_params, _draw(learner, sampler, processes.device), watching)
         meta_params = loop.run()
