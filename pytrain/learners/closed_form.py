@@ -69,9 +69,8 @@ class ClosedForm:
         losses = model.losses(params, support).detach()
         some = Batch(*(column[:, :: network.every] for column in vars(support).values()))
         seen = network.seen(everything, some.observations)
-        return InnerStep(
-            params | network.absorbed(everything, seen, some.targets, some.weights), memory, losses
-        )
+        told = network.told(everything, seen, some.targets)
+        return InnerStep(params | network.absorbed(everything, told, some.weights), memory, losses)
 
     def finish(self, model: Model, params: Params) -> Params:
         """What follows from the sums."""
@@ -101,8 +100,8 @@ def meta_gradient(
         return asked.reshape(cuts, -1, *asked.shape[2:])
 
     before = {name: value.expand(cuts, *value.shape) for name, value in network.start(shared).items()}
-    seen = Seen(*map(for_each_cut, network.seen(shared, observations)))
-    after = before | network.absorbed(shared | before, seen, for_each_cut(targets), weights)
+    told = network.told(shared, network.seen(shared, observations), targets)
+    after = before | network.absorbed(shared | before, tuple(map(for_each_cut, told)), weights)
     after |= network.solved(after)
     asked = Seen(*map(of_each_cut, network.seen(shared, tasks.query.observations)))
     query = Batch(*map(of_each_cut, vars(tasks.query).values()))

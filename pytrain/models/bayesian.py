@@ -57,9 +57,15 @@ class Bayesian(OnPooled):
         features, answer = self.encoded(params, inputs)
         return Seen(with_constant(torch.tanh(features)), answer)
 
-    def absorbed(self, params: Params, seen: Seen, targets: Tensor, weights: Tensor) -> Params:
-        """The statistics with what the pooled network leaves of `targets`."""
-        return regression.absorbed(params, seen.features, self.residual(targets, seen.answer), weights)
+    def told(self, params: Params, seen: Seen, targets: Tensor) -> tuple[Tensor, ...]:
+        """The features, and what the pooled network leaves of `targets`."""
+        del params
+        return seen.features, self.residual(targets, seen.answer)
+
+    def absorbed(self, params: Params, told: tuple[Tensor, ...], weights: Tensor) -> Params:
+        """The statistics with what was told."""
+        features, residual = told
+        return regression.absorbed(params, features, residual, weights)
 
     def predicted(self, params: Params, seen: Seen) -> tuple[Tensor, Tensor]:
         """Outputs and deviations: of the noise, and of what is not known of the player yet."""

@@ -103,16 +103,21 @@ class Memory(OnPooled):
         features, answer = self.encoded(params, inputs)
         return Seen(torch.relu(features), answer)
 
-    def absorbed(self, params: Params, seen: Seen, targets: Tensor, weights: Tensor) -> Params:
-        """Moments are put behind those that are kept, the oldest of which make room; and regressed on."""
+    def told(self, params: Params, seen: Seen, targets: Tensor) -> tuple[Tensor, ...]:
+        """Keys and values; for the regression features and what the pooled network leaves of `targets`."""
         wrong = self.residual(targets, seen.answer)
         values = self._run(params, VALUE, torch.cat([seen.features, targets, wrong], dim=-1))
         of_heads = values.reshape(*values.shape[:-1], self.heads, self.value_size)
         plain = wrong.unsqueeze(-2) + torch.zeros_like(of_heads[..., : self.outputs])
         values = torch.cat([plain, of_heads[..., self.outputs :]], dim=-1).reshape(values.shape)
-        new = {KEYS: self._run(params, KEY, seen.features), VALUES: values, WEIGHTS: weights}
+        return self._run(params, KEY, seen.features), values, self._regressed(params, seen), wrong
+
+    def absorbed(self, params: Params, told: tuple[Tensor, ...], weights: Tensor) -> Params:
+        """Moments are put behind those that are kept, the oldest of which make room; and regressed on."""
+        keys, values, regressed, wrong = told
+        new = {KEYS: keys, VALUES: values, WEIGHTS: weights}
         kept = {name: torch.cat([params[name], value], dim=1)[:, -self.size :] for name, value in new.items()}
-        return kept | regression.absorbed(params, self._regressed(params, seen), wrong, weights)
+        return kept | regression.absorbed(params, regressed, wrong, weights)
 
     def predicted(self, params: Params, seen: Seen) -> tuple[Tensor, Tensor]:
         """Outputs and their deviations, both `(…, rows, outputs)`."""

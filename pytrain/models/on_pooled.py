@@ -75,8 +75,12 @@ class OnPooled(ABC):
         """What of each row does not depend on the player."""
 
     @abstractmethod
-    def absorbed(self, params: Params, seen: Seen, targets: Tensor, weights: Tensor) -> Params:
-        """What of a player's own changes with examples, oldest first, that turned out as `targets`."""
+    def told(self, params: Params, seen: Seen, targets: Tensor) -> tuple[Tensor, ...]:
+        """What there is to learn from rows that turned out as `targets`; it does not depend on the player."""
+
+    @abstractmethod
+    def absorbed(self, params: Params, told: tuple[Tensor, ...], weights: Tensor) -> Params:
+        """What of a player's own changes with what `told` gave, oldest example first."""
 
     @abstractmethod
     def predicted(self, params: Params, seen: Seen) -> tuple[Tensor, Tensor]:
