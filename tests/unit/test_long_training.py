@@ -23,6 +23,7 @@ from pytrain.settings import TrainSettings
 from pytrain.training import choosing
 from pytrain.training import train as training
 from pytrain.training.checkpoint import Checkpoint
+from pytrain.training.pooled_beside import STAGE
 from pytrain.training.train import command_line, train
 from tests.synthetic_players import write_sessions
 
@@ -265,7 +266,7 @@ def goes_on_at(chosen: TrainSettings) -> int:
     reached = []
 
     def watch(progress) -> None:
-        if progress.stage == "meta-train":
+        if progress.stage in (STAGE, "meta-train"):
             reached.append(progress.done)
             raise KeyboardInterrupt
 

@@ -50,21 +50,23 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlaySettings:
     )
 
 
-def test_four_conditions_play_the_same_players_and_differ_only_in_their_aim(settings: PlaySettings) -> None:
+def test_all_conditions_play_the_same_players_and_differ_only_in_their_aim(settings: PlaySettings) -> None:
     result = play(settings)
     assert result.player_ids == tuple(f"meta-test-{number:04d}" for number in range(5))
     assert {name: result.hit_rate(name).mean for name in CONDITIONS} == {
         "no_lead": 0,
         "linear_lead": 0.25,
         "frozen": 0.5,
+        "pooled": 0.75,
         "adapting": 0.75,
     }
     assert result.paired_ratio("adapting", "linear_lead").mean == pytest.approx(3)
     assert result.paired_ratio("adapting", "frozen").mean == pytest.approx(1.5)
     words = {name: json.loads((settings.out / f"{name}-0.json").read_text())["words"] for name in CONDITIONS}
     assert words["frozen"]["brain"].endswith("pooled.brain")
+    assert words["pooled"]["brain"].endswith("pooled.brain")
     assert words["adapting"]["brain"].endswith("a.brain")
-    assert [words[name]["adaptation"] for name in CONDITIONS] == ["off", "off", "off", "player"]
+    assert [words[name]["adaptation"] for name in CONDITIONS] == ["off", "off", "off", "player", "player"]
     assert len({words[name]["seed"] for name in CONDITIONS}) == 1
 
 
