@@ -39,8 +39,8 @@ POOLED: Algorithm = "pooled"
 LEARNERS: dict[Algorithm, tuple[str, ...]] = {"memory": (), "fomaml": ("--inner-rates", "per-weight")}
 """What is compared with the baselines: the default, and a learner by gradient with what it is given beside
 its defaults. The wide comparison belongs to the benchmarks."""
-WINDOW = ("--window", "5", "--window-stride", "30")
-"""What every method sees: now, and half a second, 1, 1.5 and 2 s ago."""
+MODEL = ("--window", "5", "--window-stride", "30", "--hidden-sizes", "128", "64", "64")
+"""What every method sees, now and half a second, 1, 1.5 and 2 s ago; and a first layer that is wide enough."""
 
 ACTING = "agent_reload_sec<=0.1"
 """When an archer is about to shoot."""
@@ -172,7 +172,7 @@ class Demo:
             *("--validation-sessions", str(self.sessions / "meta-validation")),
             *("--log-dir", str(self.settings.out / "tensorboard")),
             *("--seed", str(self.settings.seed)),
-            *WINDOW,
+            *MODEL,
             *given,
         ]
         if self.settings.meta_steps is not None:

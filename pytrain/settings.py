@@ -76,7 +76,7 @@ DEFAULTS: dict[Algorithm, MetaTraining] = {
         meta_batch_size=8,
         meta_lr=3e-3,
         matrix_lr=0.02,
-        meta_steps=2000,
+        meta_steps=2500,
         feature_size=64,
         cuts=6,
     ),
@@ -147,7 +147,7 @@ class TrainSettings:
     """Session files, or folders of them, of the players to learn from."""
     out: Path
     """The .brain file to write."""
-    algorithm: Algorithm = "maml"
+    algorithm: Algorithm = "memory"
     """The meta-learner; pooled and scratch are the baselines, protonet is for category targets."""
     validation_sessions: Annotated[tuple[Path, ...], arg(help_behavior_hint="(default: none)")] = ()
     """Sessions of the meta-validation players; without any, a part of the players is kept for it."""

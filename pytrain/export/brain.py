@@ -5,6 +5,7 @@ Last station of training. Nothing is written before the graphs ran in onnxruntim
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,8 @@ POLICY_PART = GRAPH_PARTS[0]
 TOLERANCE = 1e-5
 CHECKED_PROFILES = (1, 7, 64)
 CHECKED_STEPS = (1, 10)
+DRAWS = 3
+WITHOUT_GRADIENT = ("loss_before", "policy")
 ROUNDING = 4.0  # times as far from double precision as torch is in single
 NORMAL_INTERVALS = {"0.5": 0.674, "0.8": 1.282, "0.95": 1.96}
 """Half widths in deviations, for as long as nobody measured them."""
@@ -126,30 +129,49 @@ def check_same_as_torch(brain: Brain, model: Model, params: Params) -> None:
 
     Losses, parameters and logits are compared as they are, vectors in units of their standard deviation.
     One step is as long as the brain's; several go as far together, since a row of long steps on random
-    examples would blow up the rounding itself. Raises PytrainError when the graphs are further from torch in
-    double precision than 1e-5 (of the largest value, if that is above 1) and than a few times what torch in
-    single precision is: such examples can lie far from any player's. A posterior is judged by what it
-    predicts: in directions that no example shows, its mean is as good as any other.
+    examples would blow up the rounding itself. A posterior is judged by what it predicts: in directions that
+    no example shows, its mean is as good as any other.
+
+    Raises PytrainError when the graphs are further from torch in double precision than 1e-5 (of the largest
+    value, if that is above 1) and than a few times what torch in single precision is: such examples can lie
+    far from any player's. Where a ReLU is about to change sides, rounding decides the gradient, so with them
+    one profile in ten may differ, and another draw of examples gets a chance; a graph that computes something
+    else differs in all.
     """
     random = np.random.default_rng(0)
+    has_kinks = '"relu"' in json.dumps(model.network.describe())
     for profiles, steps in product(CHECKED_PROFILES, CHECKED_STEPS):
-        inner_lr = brain.inner_loop.inner_lr / steps
-        support = _random_examples(model, profiles, 32, random)
-        rounded, exact = (
-            _as_torch_has_it(model, params, support, inner_lr, steps, dtype)
-            for dtype in (torch.float32, torch.float64)
+        complaint = ""
+        for _ in range(DRAWS if has_kinks else 1):
+            support = _random_examples(model, profiles, 32, random)
+            complaint = _what_differs(brain, model, params, support, steps, profiles // 10 * has_kinks)
+            if not complaint:
+                break
+        if complaint:
+            raise PytrainError(f"the exported graphs differ from torch {complaint}; no brain was written")
+
+
+def _what_differs(
+    brain: Brain, model: Model, params: Params, support: SupportSet, steps: int, may_differ: int
+) -> str:
+    """What the graphs and torch do not agree on, but for some profiles; empty if there is nothing."""
+    inner_lr = brain.inner_loop.inner_lr / steps
+    rounded, exact = (
+        _as_torch_has_it(model, params, support, inner_lr, steps, dtype)
+        for dtype in (torch.float32, torch.float64)
+    )
+    for what, values in _as_the_brain_has_it(brain, model, params, support, inner_lr, steps).items():
+        without = 0 if what in WITHOUT_GRADIENT else may_differ
+        difference, of_torch = (
+            _difference(model, what, each, exact[what], without) for each in (values, rounded[what])
         )
-        for what, found in _as_the_brain_has_it(brain, model, params, support, inner_lr, steps).items():
-            difference, of_torch = (
-                _difference(model, what, each, exact[what]) for each in (found, rounded[what])
+        allowed = max(TOLERANCE, ROUNDING * of_torch)
+        if not difference <= allowed:
+            return (
+                f"by {difference:.2g} in {what} ({len(support.weights)} profiles, {steps} steps of "
+                f"{inner_lr:g}), more than {allowed:.2g}"
             )
-            allowed = max(TOLERANCE, ROUNDING * of_torch)
-            if not difference <= allowed:
-                raise PytrainError(
-                    f"the exported graphs differ from torch by {difference:.2g} in {what} "
-                    f"({profiles} profiles, {steps} steps of {inner_lr:g}), more than {allowed:.2g}; "
-                    "no brain was written"
-                )
+    return ""
 
 
 def _as_the_brain_has_it(
@@ -195,14 +217,20 @@ def _as_torch_has_it(
 
 
 def _difference(
-    model: Model, what: str, found: NDArray[np.floating[Any]], expected: NDArray[np.floating[Any]]
+    model: Model,
+    what: str,
+    found: NDArray[np.floating[Any]],
+    expected: NDArray[np.floating[Any]],
+    may_differ: int,
 ) -> float:
+    """The largest difference, apart from those of the profiles (along the first axis) that may differ."""
     # Rounding grows with the values: the logits of prototypes are squared distances.
     differences = np.abs(found - expected) / max(1.0, np.abs(expected).max())
     if model.optimiser == "adam" and what != "policy":
         # Where a gradient is nothing but rounding, the direction of Adam's step is, too.
         return float(differences.mean())
-    return float(differences.max())
+    of_profiles = np.sort(differences.reshape(len(differences), -1).max(axis=1))
+    return float(of_profiles[-1 - may_differ])
 
 
 def _consolidation(model: Model) -> dict[str, Any]:

@@ -52,20 +52,18 @@ def absorbed(params: Params, features: Tensor, targets: Tensor, weights: Tensor)
         targets: `(tasks, examples, outputs)`
         weights: `(tasks, examples)`; together they are the moments by which what was before grows older.
     """
-    features, targets, weights = features.double(), targets.double(), weights.double()
     counts, kept = weights, torch.ones_like(weights[..., :1])
     if FORGETTING in params:
-        forgetting = params[FORGETTING].double()
+        forgetting = params[FORGETTING]
         moments = weights.cumsum(-1)
         counts = weights * forgetting ** (moments[..., -1:] - moments)
         kept = forgetting ** moments[..., -1:]
-    prior, kept = prior_precision(params), kept.unsqueeze(-1)
+    prior, kept = prior_precision(params).to(features.dtype), kept.unsqueeze(-1)
     counted = (counts.unsqueeze(-1) * features).mT
-    found = {
-        PRECISION: prior + kept * (params[PRECISION].double() - prior) + counted @ features,
-        RESPONSE: kept * params[RESPONSE].double() + counted @ targets,
+    return {
+        PRECISION: prior + kept * (params[PRECISION] - prior) + counted @ features,
+        RESPONSE: kept * params[RESPONSE] + counted @ targets,
     }
-    return {name: value.to(params[name].dtype) for name, value in found.items()}
 
 
 def solved(params: Params) -> Params:

@@ -3,6 +3,8 @@ extends PanelContainer
 ## A brain in a few lines: what it sees and predicts, how it adapts, and what that gains.
 
 const NAMES: Dictionary[String, String] = {
+	"memory": "memory (looks up what the player did before)",
+	"bayes": "Bayesian head",
 	"maml": "MAML",
 	"fomaml": "first-order MAML",
 	"anil": "ANIL (only the last layer adapts)",

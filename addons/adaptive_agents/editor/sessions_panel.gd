@@ -12,6 +12,8 @@ const SessionList := preload("session_list.gd")
 
 const SESSIONS_FOLDER := "user://sessions"
 const ALGORITHMS: Dictionary[String, String] = {
+	"memory": "Memory: looks up what this player did before; start with this",
+	"bayes": "Bayesian head: exact, knows how sure it is, never forgets a player",
 	"maml": "MAML: best after few steps, trains longest",
 	"fomaml": "First-order MAML: nearly as good, trains faster",
 	"anil": "ANIL: only the last layer adapts",
