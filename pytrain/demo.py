@@ -40,7 +40,7 @@ LEARNERS: dict[Algorithm, tuple[str, ...]] = {"memory": (), "fomaml": ("--inner-
 """What is compared with the baselines: the default, and a learner by gradient with what it is given beside
 its defaults. The wide comparison belongs to the benchmarks."""
 MODEL = ("--window", "5", "--window-stride", "30", "--hidden-sizes", "128", "64", "64")
-"""What every method sees, now and half a second, 1, 1.5 and 2 s ago; and a first layer that is wide enough."""
+"""What every method sees: now and .5, 1, 1.5, 2 s ago, through a first layer that is wide enough for it."""
 
 ACTING = "agent_reload_sec<=0.1"
 """When an archer is about to shoot."""

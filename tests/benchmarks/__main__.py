@@ -25,7 +25,7 @@ from tests.benchmarks.run_one import Part, part_path
 ROOT = Path(__file__).parents[2]
 MODULES = (
     *("train", "adapt_step", "closed_form", "individual_agents", "large_recording", "ship"),
-    *("sinusoid", "omniglot", "rock_paper_scissors", "fish"),
+    *("sinusoid", "omniglot", "rock_paper_scissors", "fish", "demo"),
 )
 AT_A_TIME = 2
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
