@@ -87,12 +87,16 @@ def _told(result: TrainResult) -> str:
     steps = f"{setting.num_inner_steps} steps"
     if setting.moments_per_step:
         steps = f"a step for every {setting.moments_per_step:g} moments, up to {setting.num_inner_steps},"
-    how = f"{steps} of {setting.inner_lr:g} on the newest {setting.support_size} moments"
+    how = {
+        "average": f"by {steps} of {setting.inner_lr:g} on the newest {setting.support_size} moments",
+        "statistics": "exactly, to all that a player has ever shown",
+        "examples": f"by looking up the newest {setting.support_size} moments",
+    }[result.consolidation]
     lines = [
         judgement.verdict,
         f"  measured on {judgement.players} players {on}",
         f"  error without adapting {judgement.frozen[judgement.at]:.4g}; adapting after {curve}",
-        f"  it adapts by {how}" if setting.num_inner_steps else "  it does not adapt",
+        f"  it adapts {how}" if setting.num_inner_steps else "  it does not adapt",
     ]
     return "\n".join(lines)
 

@@ -18,6 +18,8 @@ from pytrain.data.dataset import player_hash
 from pytrain.data.tasks import Cuts, TaskSampler
 from pytrain.errors import PytrainError
 from pytrain.export.brain import export_brain
+from pytrain.learners.adapter import Consolidation
+from pytrain.learners.inner_loop import adapter_of
 from pytrain.learners.registry import Learner
 from pytrain.models.model import Model
 from pytrain.models.normalisation import Normalisation
@@ -53,6 +55,7 @@ class TrainResult:
     setting: Setting  # how the brain adapts: chosen on the meta-validation players
     score: float  # its mean over the curve and the meta-validation players
     trust_radius: float
+    consolidation: Consolidation  # what of a player lasts
     validated: Judgement  # on the meta-validation players, whom everything was chosen on
     judged: Judgement | None  # on the judges; None: there were too few players for some
 
@@ -133,6 +136,7 @@ def _train(settings: TrainSettings, processes: Processes, progress: ProgressCall
             setting=adaptation.setting,
             score=adaptation.score,
             trust_radius=adaptation.trust_radius,
+            consolidation=adapter_of(model).consolidation,
             validated=judge(validation.curve_sec, *figures, takes_steps=takes_steps),
             judged=judged,
         )

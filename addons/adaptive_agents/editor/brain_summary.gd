@@ -59,10 +59,15 @@ static func describe_target(spec: Dictionary) -> String:
 	return "%s, %s s ahead" % [what, String.num(ahead, 2)]
 
 
-## "5 steps of 0.1 on the newest 32 examples".
+## "5 steps of 0.1 on the newest 32 examples"; brains that compute take none.
 static func describe_inner_loop(loop: Dictionary) -> String:
-	if loop.is_empty():
+	if loop.is_empty() or loop["num_inner_steps"] == 0:
 		return "not at all"
+	match loop.get("consolidation", "average"):
+		"statistics":
+			return "exactly, to all that the player has ever shown"
+		"examples":
+			return "by looking up the newest %d moments" % loop["support_size"]
 	return (
 		"%d steps of %s on the newest %d examples"
 		% [loop["num_inner_steps"], _to_text(loop["inner_lr"]), loop["support_size"]]
