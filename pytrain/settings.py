@@ -76,7 +76,7 @@ DEFAULTS: dict[Algorithm, MetaTraining] = {
         meta_batch_size=8,
         meta_lr=3e-3,
         matrix_lr=0.02,
-        meta_steps=2500,
+        meta_steps=2000,
         feature_size=64,
         cuts=6,
     ),
@@ -102,7 +102,7 @@ DEFAULTS: dict[Algorithm, MetaTraining] = {
         inner_optimiser="prototypes", inner_lr=1.0, num_inner_steps=1, inner_batch_size=256
     ),
     "cavia": MetaTraining(inner_lr=1.0, context_size=8, patience=PATIENCE),
-    "pooled": MetaTraining(meta_steps=3000, meta_lr=5e-3, matrix_lr=0.03),
+    "pooled": MetaTraining(meta_batch_size=256, query_size=4, meta_steps=3000, meta_lr=5e-3, matrix_lr=0.03),
     "scratch": MetaTraining(meta_steps=0),
 }
 """Those of maml, fomaml, reptile and pooled were chosen on meta-validation players of the demo game, at about

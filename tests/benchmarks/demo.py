@@ -29,11 +29,11 @@ BEST = "best"
 LEVEL = 0.8
 SEEDS, QUICK_SEEDS = 3, 1
 PLAYERS: dict[Population, int] = {
-    "meta-train": 1024, "meta-validation": 64, "meta-test": 96, "unseen-family": 64
+    "meta-train": 2048, "meta-validation": 64, "meta-test": 96, "unseen-family": 64
 }  # fmt: skip
 MORE: dict[Algorithm, tuple[str, ...]] = {"bayes": ()}
 """Learners beside those of the demo."""
-LONGER: dict[str, tuple[str, ...]] = {"memory": ("--meta-steps", "6000")}
+LONGER: dict[str, tuple[str, ...]] = {"memory": ("--meta-steps", "4000")}
 """The demo has to end within minutes; here there is time."""
 QUICK = ("--meta-steps", "100")
 AT_A_TIME = 2

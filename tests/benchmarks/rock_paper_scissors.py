@@ -44,7 +44,9 @@ EVALUATION = EvaluateSettings(
 )
 
 COMMON = "--adapt-at-sec 100 --min-cut-sec 5 --max-cut-sec 200 --query-window-sec 100"
-POOLED_TRAINING = "--meta-steps 500 --weight-decay 1 --matrix-lr 0 --meta-lr 3e-3"
+POOLED_TRAINING = (
+    "--meta-steps 500 --weight-decay 1 --matrix-lr 0 --meta-lr 3e-3 --meta-batch-size 16 --query-size 64"
+)
 META = "--meta-steps 500 --weight-decay 1 --support-size 128 --inner-batch-size 64 --query-size 100"
 
 
