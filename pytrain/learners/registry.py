@@ -160,6 +160,13 @@ def _check(algorithm: Algorithm, settings: MetaTraining) -> None:
             f"--multi-step-loss {settings.multi_step_loss:g} needs a learner with a query loss, {algorithm} "
             "has none: use maml, fomaml, anil, cavia or metasgd"
         )
+    if kind.head in ("bayesian", "memory"):
+        for option, given in (("feature", settings.feature_size), ("support", settings.support_size)):
+            if given == 0:
+                raise PytrainError(
+                    f"--{option}-size is 0, but {algorithm} has nothing to adapt with then: give 1 or more, "
+                    "or use pooled"
+                )
     if settings.context_size and algorithm != "cavia":
         raise PytrainError(
             f"--context-size is {settings.context_size}, but {algorithm} has no context: leave it out, "

@@ -5,9 +5,10 @@ A training has up to two: the pooled model (`pooled_beside`), and the learner th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from pytrain.training.outer_loop import Draw, OuterLoop, Watching
 from pytrain.training.resuming import CheckpointFile
 from pytrain.training.validation import NO_ADAPTATION, Setting, Validation
 
-ON_POOLED: dict[Head, type[Bayesian] | type[Memory]] = {"bayesian": Bayesian, "memory": Memory}
+ON_POOLED: tuple[Head, ...] = ("bayesian", "memory")
 LARGEST_SUPPORT = 512  # for the looks at the meta-validation players during training
 
 
@@ -73,7 +74,10 @@ def network_of(settings: TrainSettings, spec: Spec) -> Network:
     if kind.head not in ON_POOLED:
         return body
     encoder = encoder_for(body, settings.hidden_sizes[-1:], chosen.feature_size)
-    return ON_POOLED[kind.head](body, encoder, spec.target.size, of_classes)
+    if kind.head == "bayesian":
+        return Bayesian(body, encoder, spec.target.size, of_classes)
+    whole = Memory(body, encoder, spec.target.size, of_classes)
+    return replace(whole, size=max(1, math.ceil(chosen.support_size / whole.every)))
 
 
 def run_stage(

@@ -136,7 +136,7 @@ def _train(settings: TrainSettings, processes: Processes, progress: ProgressCall
             setting=adaptation.setting,
             score=adaptation.score,
             trust_radius=adaptation.trust_radius,
-            consolidation=adapter_of(model).consolidation,
+            consolidation=adapter_of(learner.model).consolidation,
             validated=judge(validation.curve_sec, *figures, takes_steps=takes_steps),
             judged=judged,
         )

@@ -159,7 +159,7 @@ def test_without_pytrain_the_log_says_where_it_was_looked_for(said):
 
 def test_retrain_gives_pytrain_the_sessions_and_the_file_to_write(said, project):
     sessions, brain = project.user_folder / "sessions", project.path / "new.brain"
-    assert f"arguments: train {sessions} --algorithm maml --out {brain}" in said["working"][0]
+    assert f"arguments: train {sessions} --algorithm memory --out {brain}" in said["working"][0]
     assert brain.exists()
 
 
