@@ -71,12 +71,8 @@ def settings_of(predictor: Predictor) -> dict[str, Any]:
         case NearestNeighbours():
             settings = {"neighbours": predictor.neighbours}
         case BrainPredictor():
-            own = predictor.brain.inner_loop
-            inner_lr, steps = predictor.inner_lr, predictor.num_inner_steps
-            return {
-                "inner_lr": own.inner_lr if inner_lr is None else inner_lr,
-                "num_inner_steps": own.num_inner_steps if steps is None else steps,
-            }
+            # None is the brain's own, whose number of steps depends on what a player has shown.
+            return {"inner_lr": predictor.inner_lr, "num_inner_steps": predictor.num_inner_steps}
         case _:
             return {}
     features = predictor.features

@@ -12,15 +12,18 @@ import pytest
 from adaptive_agents.formats.session import SessionHeader, SessionWriter
 from adaptive_agents.model.brain import Brain
 from adaptive_agents.model.inner_loop import Uncertainty
+from adaptive_agents.model.window import Window
 from pytrain.commands import EvaluateCommand, run_evaluate
 from pytrain.console import results
 from pytrain.data.dataset import read_players
 from pytrain.errors import PytrainError
+from pytrain.evaluation.baselines import POOLED_TUNED
+from pytrain.evaluation.chosen import baselines_as_chosen, settings_of
 from pytrain.evaluation.evaluate import EvaluateSettings, Evaluation, evaluate
 from pytrain.evaluation.figures import prediction_figures, write_csv
 from pytrain.evaluation.intervals import Resampling
 from pytrain.evaluation.measure import ask
-from pytrain.evaluation.predictors import LEVELS
+from pytrain.evaluation.predictors import LEVELS, BrainPredictor
 from tests.synthetic_players import sinusoid_spec, write_sessions
 from tests.tiny_brain import make_manifest, make_parts, make_tiny_brain, write_brain
 
@@ -177,6 +180,13 @@ def test_what_was_chosen_is_taken_over_to_other_players(folder, sessions, fit_se
     taken = run(brains, sessions, baselines=True, as_chosen_in=tmp_path / "figures.json")
     assert prediction_figures(taken)["chosen"] == prediction_figures(anew)["chosen"]
     assert taken.ratio_curves == anew.ratio_curves
+
+
+def test_a_brain_whose_own_settings_are_best_keeps_them(folder):
+    own = BrainPredictor(Brain.open(folder / "frozen-one.brain"))
+    settings = json.loads(json.dumps(settings_of(own)))
+    made = baselines_as_chosen({POOLED_TUNED: settings}, sinusoid_spec(), {"": own.brain}, Window())
+    assert made == {POOLED_TUNED: {"": own}}
 
 
 def test_what_was_chosen_must_fit(folder, trainings, sessions, fit_sessions, tmp_path):
