@@ -64,7 +64,7 @@ class MetaTraining:
 
 
 PATIENCE = 3
-"""Of learners that start from the pooled model, which on many recordings is hard to better."""
+"""Of learners that are given up for the pooled model where they are no better."""
 
 DEFAULTS: dict[Algorithm, MetaTraining] = {
     "memory": MetaTraining(
@@ -163,12 +163,12 @@ class TrainSettings:
     leaves the others where they are."""
 
     pooled: Annotated[Path | None, arg(metavar="FILE.brain", help_behavior_hint="(default: train it)")] = None
-    """A brain of `--algorithm pooled` from the same sessions: start from it, and carry it as the model that
-    does not adapt, instead of training that again."""
+    """A brain of `--algorithm pooled` from the same sessions: the model that does not adapt, instead of
+    training that again."""
     pooled_steps: Annotated[
         int | None, arg(metavar="INT", help_behavior_hint="(default: those of pooled)")
     ] = None
-    """Meta steps of the pooled model that is trained first; 0: none, and start from random weights."""
+    """Meta steps of the pooled model that is trained first; 0: none."""
 
     model: Architecture = "mlp"
     """mlp: layers that see the whole window at once; gru: a recurrent layer that reads it in order."""

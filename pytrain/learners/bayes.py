@@ -17,6 +17,6 @@ KIND = Kind(
     draw=draw,
     optimisers=("posterior",),
     head="bayesian",
-    start=start_fresh,
+    fall_back=start_fresh,
     carries_frozen=False,
 )

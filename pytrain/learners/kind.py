@@ -47,7 +47,11 @@ def everything(network: Network) -> tuple[str, ...]:
 
 
 def take_over(fresh: Params, pooled: Params) -> Params:
-    """Fresh meta-parameters, with those of the pooled model in place of all that it has too."""
+    """Fresh meta-parameters, with those of the pooled model in place of all that it has too.
+
+    No meta-training starts from there: from a random start first-order MAML came to 47.7 px after 20 s, from
+    the pooled model, whose sharper valleys bear only a tenth of the inner step, to 55.2 (demo, 167 players).
+    """
     known = {
         name: value.clone()
         for name, value in pooled.items()
@@ -89,15 +93,15 @@ class Kind:
     is_trained: bool = True
     has_pooled_beside: bool = True
     """Whether the pooled model is trained first, to start from and to be compared with."""
-    start: Callable[[Params, Params], Params] = take_over
-    """From fresh meta-parameters and the pooled model's: those that meta-training starts from."""
+    fall_back: Callable[[Params, Params], Params] = take_over
+    """From fresh meta-parameters and the pooled model's: those that predict as the pooled model does."""
     carries_frozen: bool = True
     """Whether the pooled model travels in the brain; False where whoever has shown nothing has it anyway."""
 
     @property
     def takes_over(self) -> bool:
-        """Whether it starts from the pooled model's own parameters, and may move away from them."""
-        return self.start is take_over
+        """Whether it can have the pooled model's own parameters, where its own turn out to be no better."""
+        return self.fall_back is take_over
 
     is_best_adapted: bool = True
     """Whether the best model is the one whose error after adaptation is the lowest, or the one before it."""

@@ -18,6 +18,6 @@ KIND = Kind(
     draw=draw,
     optimisers=("recall",),
     head="memory",
-    start=start_fresh,
+    fall_back=start_fresh,
     carries_frozen=False,
 )

@@ -40,6 +40,6 @@ KIND = Kind(
     has_query_loss=False,
     is_best_adapted=False,
     has_pooled_beside=False,
-    start=start_fresh,
+    fall_back=start_fresh,
     carries_frozen=False,
 )

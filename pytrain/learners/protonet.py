@@ -31,4 +31,6 @@ def meta_gradient(
     return maml.meta_gradient(model, meta_params, tasks, inner_lr)
 
 
-KIND = Kind("protonet", meta_gradient, own, head="prototypes", optimisers=("prototypes",), start=start_fresh)
+KIND = Kind(
+    "protonet", meta_gradient, own, head="prototypes", optimisers=("prototypes",), fall_back=start_fresh
+)

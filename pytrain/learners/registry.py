@@ -80,10 +80,10 @@ class Learner:
         return KINDS[self.algorithm]
 
     def init_meta_params(self, seed: int, pooled: Params | None = None) -> Params:
-        """Fresh meta-parameters; or those that the learner starts from where a pooled model was trained."""
+        """Fresh meta-parameters; with a pooled model's, those that predict as it does, if the learner can."""
         random = torch.Generator().manual_seed(seed)
         fresh = initialise(self.model, self.settings.inner_rates, self.settings.num_inner_steps, random)
-        return fresh if pooled is None else self.kind.start(fresh, pooled)
+        return fresh if pooled is None else self.kind.fall_back(fresh, pooled)
 
     def meta_gradient(
         self, meta_params: Params, tasks: Tasks, step_weights: Tensor | None = None

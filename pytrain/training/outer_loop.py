@@ -45,7 +45,6 @@ class Watching:
 
     validate: Validate | None = None
     validations: int = 10
-    validate_start: bool = False  # whether the parameters that it starts from may turn out to be the best
     patience: int = 0  # validations in a row without a better model after which to stop; 0: never
     compile: Compile = "never"
     gradient: Gradient | None = None  # the learner's, compiled for an earlier training; None: compile, or not
@@ -110,8 +109,6 @@ class OuterLoop:
         watching = self.watching
         if watching.checkpoints:
             self._go_on_from(watching.checkpoints.start())
-        if watching.validate and watching.validate_start and not self.scores:
-            self._validate(watching.validate, {})
         steps_left = self.step < self.meta_steps
         if steps_left and watching.gradient is None and pays_off(watching.compile, self.meta_steps):
             self._gradient = Compiled(self._gradient)

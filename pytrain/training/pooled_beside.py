@@ -1,4 +1,4 @@
-"""The pooled model beside a learner: what it starts from, is compared with, and falls back to in play.
+"""The pooled model beside a learner: what it is compared with, builds on, and falls back to.
 
 It is trained first, on the same players and with the same body, or comes from a `.brain` that was trained so.
 """

@@ -87,14 +87,13 @@ def run_stage(
     validation: Validation,
     checkpoints: CheckpointFile,
     progress: ProgressCallback,
-    pooled: Params | None = None,
     run: str = "",
 ) -> Trained:
-    """The outer loop on the players' tasks, from the pooled model's parameters where the learner can.
+    """The outer loop on the players' tasks.
 
     `run` names it in TensorBoard; without, algorithm and seed do.
     """
-    meta_params = learner.init_meta_params(settings.seed, pooled)
+    meta_params = learner.init_meta_params(settings.seed)
     if learner.settings.meta_steps == 0 or not learner.kind.is_trained:
         return Trained(*learner.split(meta_params))
     processes = checkpoints.processes
@@ -103,7 +102,6 @@ def run_stage(
         watching = Watching(
             validate=partial(_validate, learner, validation),
             validations=settings.validations,
-            validate_start=pooled is not None and learner.kind.takes_over,
             patience=learner.settings.patience,
             compile=settings.compile,
             progress=progress,

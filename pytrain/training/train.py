@@ -1,7 +1,7 @@
 """Meta-training: sessions of many players in, one `.brain` out.
 
 `train` is the whole pipeline in the order the data goes: the players in three groups, the pooled model, the
-learner that starts from it, how it adapts, what that gains, and the file. The loop itself is in `outer_loop`.
+learner, how it adapts, what that gains, and the file. The loop itself is in `outer_loop`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,6 @@ def _train(settings: TrainSettings, processes: Processes, progress: ProgressCall
             validation,
             checkpoints.at_stage(STAGE, sampler, earlier=start),
             progress,
-            start,
         )
         trained, adaptation = _chosen(settings, learner, pooled, trained, validation, progress)
         adapting = (trained.model, trained.params)
@@ -166,7 +165,7 @@ def _chosen(
     """
     may_adapt = learner.settings.num_inner_steps > 0
     adaptation = choose_adaptation(validation, trained.model, trained.params, progress, may_adapt=may_adapt)
-    if pooled is None or not learner.kind.takes_over or trained.best_step == 0:
+    if pooled is None or not learner.kind.takes_over:
         return trained, adaptation
     if is_better(adaptation.measured, validation.measure(pooled.model, pooled.params, NO_ADAPTATION)):
         return trained, adaptation
