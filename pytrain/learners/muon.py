@@ -1,8 +1,8 @@
 """Muon (Jordan 2024, "Muon: an optimizer for hidden layers in neural networks"), for weight matrices.
 
 A matrix moves along its momentum with all singular values brought to about 1, so that rare directions learn
-as fast as common ones. The pooled model of the demo came to 46.9 px in 3,000 steps, 25 s; Adam alone needed
-12,000, 105 s. torch's own does its products in bfloat16, which a processor does slowly.
+as fast as common ones. The pooled model of the demo came to 46.9 px in 3,000 steps, 25 s; Adam alone took
+12,000, 105 s (one run each). torch's own does its products in bfloat16, which a processor does slowly.
 """
 
 from __future__ import annotations
