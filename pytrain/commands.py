@@ -66,8 +66,13 @@ def run_train(settings: TrainSettings) -> None:
     )
     if result.stopped_early:
         results.print(
-            f"stopped early: {settings.patience} validations in a row found nothing better than the model of "
-            f"meta step {result.best_step:,}",
+            f"stopped early: {settings.meta_training().patience} validations in a row found nothing better",
+            soft_wrap=True,
+            markup=False,
+        )
+    if result.gave_way:
+        results.print(
+            f"no meta step made {result.algorithm} better than the pooled model, which it now starts from",
             soft_wrap=True,
             markup=False,
         )

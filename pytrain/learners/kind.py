@@ -92,7 +92,7 @@ class Kind:
     """Where a meta step's length comes from: Adam's rate, or a plain step's towards the adapted weights."""
     is_trained: bool = True
     has_pooled_beside: bool = True
-    """Whether the pooled model is trained first, to start from and to be compared with."""
+    """Whether the pooled model is trained first, to build on, to fall back to, and to be compared with."""
     fall_back: Callable[[Params, Params], Params] = take_over
     """From fresh meta-parameters and the pooled model's: those that predict as the pooled model does."""
     carries_frozen: bool = True

@@ -43,6 +43,7 @@ class Trained:
     meta_steps: int = 0  # done; fewer than asked for if it stopped early
     best_step: int = 0  # the meta step whose model was the best on the meta-validation players
     stopped_early: bool = False
+    gave_way: bool = False  # to the pooled model's parameters
 
 
 def window_of(settings: TrainSettings) -> Window:

@@ -51,6 +51,7 @@ class TrainResult:
     meta_steps: int  # done; fewer than asked for if it stopped early
     best_step: int  # the meta step whose model was the best on the meta-validation players, and is exported
     stopped_early: bool
+    gave_way: bool  # to the pooled model's parameters, which meta-training has not bettered
     seconds: float
     setting: Setting  # how the brain adapts: chosen on the meta-validation players
     score: float  # its mean over the curve and the meta-validation players
@@ -131,6 +132,7 @@ def _train(settings: TrainSettings, processes: Processes, progress: ProgressCall
             meta_steps=trained.meta_steps,
             best_step=trained.best_step,
             stopped_early=trained.stopped_early,
+            gave_way=trained.gave_way,
             seconds=time.monotonic() - started,
             setting=adaptation.setting,
             score=adaptation.score,
@@ -171,7 +173,7 @@ def _chosen(
         return trained, adaptation
     model, params = learner.split(learner.init_meta_params(settings.seed, pooled.params))
     adaptation = choose_adaptation(validation, model, params, progress, may_adapt=may_adapt)
-    return replace(trained, model=model, params=params, best_step=0), adaptation
+    return replace(trained, model=model, params=params, best_step=0, gave_way=True), adaptation
 
 
 def _about(

@@ -172,7 +172,7 @@ def test_an_interruption_while_the_adaptation_is_chosen_costs_no_meta_step(
 
 
 def test_other_settings_cannot_go_on_from_a_checkpoint(sessions, tmp_path, exported):
-    chosen = settings(sessions, tmp_path / "a.brain", meta_lr=0.01)
+    chosen = settings(sessions, tmp_path / "a.brain", algorithm="maml", meta_lr=0.01)
     with pytest.raises(KeyboardInterrupt):
         train(chosen, interrupt_at(20))
     with pytest.raises(
@@ -209,7 +209,8 @@ def test_a_disk_that_is_full_does_not_end_a_training(sessions, tmp_path, exporte
 
 def test_patience_is_told_in_the_result(sessions, tmp_path, exported):
     """With steps as small as these nothing gets better, to the last digit that a score has."""
-    chosen = settings(sessions, tmp_path / "a.brain", meta_lr=1e-30, validations=20, patience=2)
+    still = {"algorithm": "maml", "pooled_steps": 0, "meta_lr": 1e-30}
+    chosen = settings(sessions, tmp_path / "a.brain", **still, validations=20, patience=2)
     result = train(chosen)
     assert (result.meta_steps, result.best_step, result.stopped_early) == (9, 3, True)
 
