@@ -295,7 +295,7 @@ def best_on_validation(brains: dict[Algorithm, Path]) -> Algorithm:
     """The learner whose adapted error on the meta-validation players is lowest; never chosen on test."""
     from adaptive_agents.model.brain import Brain
 
-    errors = {name: Brain.open(brains[name]).scores["meta_validation"]["error_after"] for name in LEARNERS}
+    errors = {name: Brain.open(brains[name]).scores["meta_validation"]["score"] for name in LEARNERS}
     return min(LEARNERS, key=lambda name: float(errors[name]))
 
 

@@ -129,7 +129,7 @@ def train_on(folder: Path) -> Measured:
     players, held_out = split_by_player(players, 0.2, 0)
     Normalisation.of(players)
     normalise_sec = lap()
-    Validation(held_out, 20.0)
+    Validation(held_out, (20.0,))
     validation_sec = lap()
     sampler = TaskSampler(players.with_window(Window(5, 30)), Cuts(2.0, 3600.0, 20.0), 0)
     for _ in range(META_BATCHES):

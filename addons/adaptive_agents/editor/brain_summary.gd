@@ -82,7 +82,7 @@ static func describe_scores(scores: Variant) -> String:
 	var lines := PackedStringArray()
 	if figures.has("error_before") and figures.has("error_after"):
 		lines.append(_describe_gain(figures))
-		for told: String in ["error_before", "error_after", "at_sec", "players"]:
+		for told: String in ["error_before", "error_after", "at_sec", "players", "ratio", "curve"]:
 			figures.erase(told)
 	for figure: String in figures:
 		lines.append("%s %s" % [figure.replace("_", " "), _to_text(figures[figure])])
