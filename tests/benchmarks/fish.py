@@ -7,6 +7,7 @@ their play. By hand, the figures of one split:
     python -m tests.benchmarks.fish convert --out PLAY [--split 0] [--horizon-ticks 5]
     pytrain train PLAY/meta-train --validation-sessions PLAY/meta-validation --window 5 --algorithm pooled \\
         --out pooled.brain
+    pytrain train …, with --algorithm bayes --pooled pooled.brain --out bayes.brain, and so on
     pytrain evaluate *.brain PLAY/meta-test --curve-sec 0 20 60 180 --headline-sec 180 --query-from-sec 180 \\
         --query-sec 180
 
@@ -157,15 +158,22 @@ def _measured(
 
 
 def _trained(folder: Path, learners: Sequence[str], more: str) -> dict[str, Brain]:
-    """Every learner on one split, two of them side by side."""
+    """Every learner on one split, two of them side by side.
+
+    All are given the one pooled model that they are held against, instead of one of their own: what they gain
+    is then no matter of how long, or how luckily, a pooled model was trained.
+    """
 
     def train(learner: str) -> Brain:
         out = folder / f"{learner}.brain"
-        run_pytrain(train_command(learner, folder, out, more), out.with_suffix(".log"))
+        start = [] if learner == POOLED else ["--pooled", str(folder / f"{POOLED}.brain")]
+        run_pytrain([*train_command(learner, folder, out, more), *start], out.with_suffix(".log"))
         return Brain.open(out)
 
+    pooled, *others = learners
+    brains = {pooled: train(pooled)}
     with ThreadPoolExecutor(AT_A_TIME) as threads:
-        return dict(zip(learners, threads.map(train, learners), strict=True))
+        return brains | dict(zip(others, threads.map(train, others), strict=True))
 
 
 def _add(
