@@ -55,6 +55,10 @@ class Spans:
         counts = (place >= self.first[..., None]) & (place < self.end[..., None])
         return support[:, None] * counts
 
+    def of(self, tasks: slice) -> Spans:
+        """Those of some of the tasks."""
+        return Spans(self.first[tasks], self.end[tasks])
+
     def to(self, device: torch.device) -> Spans:
         """The same on a device."""
         return Spans(self.first.to(device), self.end.to(device))

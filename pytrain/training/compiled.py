@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import cpp_extension
 
-from pytrain.data.tasks import Batch, Tasks
+from pytrain.data.tasks import Batch, Spans, Tasks
 from pytrain.models.networks import Params
 from pytrain.settings import Compile
 
@@ -68,14 +68,21 @@ class Compiled:
         self, meta_params: Params, tasks: Tasks, step_weights: Tensor | None, values: Sequence[Tensor]
     ) -> Callable[..., Sequence[Tensor]]:
         names, supports = list(meta_params), len(tasks.supports)
+        has_spans = tasks.spans is not None
 
         def plain(*values: Tensor) -> tuple[Tensor, ...]:
             columns = values[len(names) : len(names) + 3 * (supports + 1)]
+            spans = None
+            if has_spans:
+                at = len(names) + len(columns)
+                spans = Spans(*values[at : at + 2])
             batches = [Batch(*columns[first : first + 3]) for first in range(0, len(columns), 3)]
             weights = None if step_weights is None else values[-1]
             with torch.enable_grad():
                 gradients, loss = self._gradient(
-                    dict(zip(names, values, strict=False)), Tasks(tuple(batches[:-1]), batches[-1]), weights
+                    dict(zip(names, values, strict=False)),
+                    Tasks(tuple(batches[:-1]), batches[-1], spans),
+                    weights,
                 )
             return (*gradients.values(), loss)
 
@@ -93,7 +100,8 @@ def _quoted_library_path() -> Iterator[None]:
 
 
 def _columns(tasks: Tasks) -> list[Tensor]:
-    return [column for batch in (*tasks.supports, tasks.query) for column in vars(batch).values()]
+    columns = [column for batch in (*tasks.supports, tasks.query) for column in vars(batch).values()]
+    return columns if tasks.spans is None else [*columns, tasks.spans.first, tasks.spans.end]
 
 
 def _bmm_and_add(

@@ -73,7 +73,8 @@ class Processes:
                 f"--meta-batch-size ({count}) or lower --nproc-per-node ({self.size})"
             )
         mine = slice(self.rank * count // self.size, (self.rank + 1) * count // self.size)
-        return Tasks(tuple(_cut(support, mine) for support in tasks.supports), _cut(tasks.query, mine))
+        spans = tasks.spans and tasks.spans.of(mine)
+        return Tasks(tuple(_cut(support, mine) for support in tasks.supports), _cut(tasks.query, mine), spans)
 
     def combined(self, gradients: Params, loss: Tensor, weight: Tensor | float, stop: bool) -> Combined:
         """The mean over all processes' slices of gradients and losses that are each a mean over one slice.

@@ -22,6 +22,7 @@ from pytrain.models.networks import MLP, Params
 from pytrain.models.normalisation import Normalisation
 from pytrain.models.on_pooled import encoder_for
 from pytrain.settings import DEFAULTS
+from pytrain.training.compiled import Compiled
 
 TASKS, SUPPORT, QUERY, INPUTS, OUTPUTS, FEATURES = 3, 9, 5, 4, 2, 6
 FORGETTING = 0.8
@@ -161,6 +162,28 @@ def test_the_meta_gradient_is_that_of_a_plain_loop_over_the_cuts_of_each_stretch
         assert torch.allclose(gradient, expected, atol=1e-8), name
         is_of_noise = name.startswith(("noise", "spread"))
         assert gradient.abs().max() > 0 or (kind == "category" and is_of_noise), name
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch uses it itself
+@pytest.mark.filterwarnings("ignore:.*torch._prims_common:FutureWarning")
+def test_a_compiled_meta_gradient_counts_what_each_cut_knows():
+    learner = make_learner()
+    spans = Spans(torch.tensor([[0, 2], [3, 0], [4, 4]]), torch.tensor([[5, 9], [7, 1], [4, 8]]))
+    others = Spans(spans.first, (spans.end - 1).clamp(min=0))
+    batches = (make_batch(SUPPORT, 1),), make_batch(2 * QUERY, 2)
+    compiled, meta_params = Compiled(learner.meta_gradient), make_meta_params(learner)
+    losses = []
+    for known in (spans, others):
+        tasks = Tasks(*batches, known)
+        (found, loss), (expected, plain) = (
+            of(meta_params, tasks, None) for of in (compiled, learner.meta_gradient)
+        )
+        losses.append(float(loss))
+        assert torch.allclose(loss, plain, atol=1e-9)
+        for name, gradient in found.items():
+            assert torch.allclose(gradient, expected[name], atol=1e-8), name
+    assert losses[0] != losses[1]
 
 
 def statistics(scale: float = 1.0) -> dict[str, np.ndarray]:

@@ -293,9 +293,16 @@ sys.exit(cli.main(sys.argv[1:]))
 
 
 @pytest.mark.slow
-def test_two_processes_of_torchrun_train_the_brain_that_one_does(sessions, tmp_path, exported):
-    """Five tasks in a meta-batch: two for the one, three for the other."""
-    chosen = settings(sessions, tmp_path / "a.brain", meta_steps=20)
+@pytest.mark.parametrize(("algorithm", "rounding"), [("maml", 1e-6), ("memory", 1e-5)])
+def test_two_processes_of_torchrun_train_the_brain_that_one_does(
+    sessions, tmp_path, exported, algorithm, rounding
+):
+    """Five tasks in a meta-batch: two for the one, three for the other.
+
+    Muon brings singular values near 1 whatever they were, and memory's own parameters hold an inverse: both
+    enlarge the rounding of a sum that was made in two parts.
+    """
+    chosen = settings(sessions, tmp_path / "a.brain", algorithm=algorithm, meta_steps=20)
     train(chosen)
     (tmp_path / "train.py").write_text(TRAIN_WITHOUT_EXPORT)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
@@ -314,4 +321,4 @@ def test_two_processes_of_torchrun_train_the_brain_that_one_does(sessions, tmp_p
     assert sorted(each.name for each in tmp_path.iterdir()) == ["params.npz", "train.py"]
     with np.load(tmp_path / "params.npz") as params:
         for name, value in exported["params"].items():
-            np.testing.assert_allclose(params[name], value.numpy(), rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(params[name], value.numpy(), rtol=rounding, atol=rounding)
